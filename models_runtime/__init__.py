@@ -1,0 +1,1 @@
+"""Loupe's model runtime: typed contracts, engines, cascades and calibration, without Django."""

@@ -19,6 +19,7 @@ from models_runtime.errors import FatalError
 
 ENGINES: dict[tuple[Architecture, str], str] = {
     (Architecture.MLM, "embedded"): "models_runtime.mlm.minilm:load",
+    (Architecture.MLM, "transformers"): "models_runtime.mlm.minilm:load",
     (Architecture.VLM, "embedded"): "models_runtime.vlm.embedded:load",
     (Architecture.VLM, "openai"): "models_runtime.vlm.openai:load",
     (Architecture.SAM, "embedded"): "models_runtime.sam.embedded:load",
@@ -58,7 +59,9 @@ class EngineSpec:
         scheme, colon, rest = text.strip().partition(":")
         if not colon or not scheme:
             raise FatalError(f"engine {text!r} has no scheme: write for example 'embedded:'")
-        target, _, query = rest.partition("?")
+        target, mark, query = rest.rpartition("?")
+        if not mark:
+            target, query = rest, ""
         return cls(scheme, target, dict(parse_qsl(query, keep_blank_values=True)))
 
 
@@ -94,8 +97,9 @@ class Registry:
         path = self._paths.get((architecture, scheme))
         if path is None:
             known = sorted(s for a, s in self._paths if a is architecture)
+            there_are = ", ".join(known) or "none"
             raise FatalError(
-                f"no {architecture} engine called {scheme!r}; there are: {', '.join(known) or 'none'}"
+                f"no {architecture} engine called {scheme!r}; there are: {there_are}"
             )
         module, _, function = path.partition(":")
         loader: Callable[[EngineSpec], Any] = getattr(importlib.import_module(module), function)

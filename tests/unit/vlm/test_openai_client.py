@@ -1,0 +1,234 @@
+"""The chat client against a real HTTP server in a thread."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from models_runtime.errors import FatalError, InputError, TransientError
+from models_runtime.openai_client import ChatClient
+from models_runtime.registry import EngineSpec
+
+
+class Server(ThreadingHTTPServer):
+    """Answers from a list of (status, headers, body) and remembers what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: list[tuple[int, dict[str, str], object]] = []
+        self.seen: list[dict[str, object]] = []
+        self.authorization: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def say(self, content: object) -> None:
+        self.script.append((200, {}, {"choices": [{"message": {"content": content}}]}))
+
+    def fail(self, status: int, body: object = "no", **headers: str) -> None:
+        self.script.append((status, {k.replace("_", "-"): v for k, v in headers.items()}, body))
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.server.seen.append(json.loads(self.rfile.read(length)))
+        self.server.authorization.append(self.headers.get("Authorization"))
+        status, headers, body = self.server.script.pop(0)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(server: Server, pauses: list[float]) -> Iterator[ChatClient]:
+    made = ChatClient(server.url, "m", "secret", 5.0, sleep=pauses.append)
+    yield made
+    made.close()
+
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def test_answer_key_and_schema_travel_as_the_protocol_says(
+    server: Server, client: ChatClient
+) -> None:
+    server.say("hi")
+    assert client.complete(HELLO, schema={"type": "object"}, max_tokens=7) == "hi"
+    asked = server.seen[0]
+    assert asked["model"] == "m"
+    assert asked["max_tokens"] == 7
+    assert asked["messages"] == HELLO
+    form = asked["response_format"]
+    assert isinstance(form, dict)
+    assert form["json_schema"]["schema"] == {"type": "object"}
+    assert server.authorization == ["Bearer secret"]
+
+
+def test_content_in_parts_is_joined(server: Server, client: ChatClient) -> None:
+    server.say([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])
+    assert client.complete(HELLO) == "ab"
+
+
+def test_a_busy_server_is_tried_again_after_the_pause_it_asks_for(
+    server: Server, client: ChatClient, pauses: list[float]
+) -> None:
+    server.fail(429, Retry_After="3")
+    server.fail(503)
+    server.say("at last")
+    assert client.complete(HELLO) == "at last"
+    assert pauses[0] == 3.0
+    assert 0 < pauses[1] <= 2.0
+
+
+def test_a_retry_date_in_the_past_means_now(
+    server: Server, client: ChatClient, pauses: list[float]
+) -> None:
+    server.fail(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")
+    server.say("ok")
+    assert client.complete(HELLO) == "ok"
+    assert pauses == [0.0]
+
+
+def test_a_long_wait_is_left_to_the_queue(
+    server: Server, client: ChatClient, pauses: list[float]
+) -> None:
+    server.fail(429, Retry_After="600")
+    with pytest.raises(TransientError) as caught:
+        client.complete(HELLO)
+    assert caught.value.retry_after == 600.0
+    assert pauses == []
+
+
+def test_gives_up_after_three_attempts(
+    server: Server, client: ChatClient, pauses: list[float]
+) -> None:
+    for _ in range(3):
+        server.fail(500)
+    with pytest.raises(TransientError, match="500"):
+        client.complete(HELLO)
+    assert len(server.seen) == 3
+    assert len(pauses) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "hint"),
+    [
+        (400, InputError, "400"),
+        (413, InputError, "413"),
+        (401, FatalError, "key_env"),
+        (404, FatalError, "/v1"),
+        (302, FatalError, "302"),
+        (402, FatalError, "402"),
+    ],
+)
+def test_refusals_say_what_to_do(
+    server: Server, client: ChatClient, status: int, kind: type[Exception], hint: str
+) -> None:
+    server.fail(status)
+    with pytest.raises(kind, match=hint):
+        client.complete(HELLO)
+    assert len(server.seen) == 1
+
+
+def test_a_server_without_json_schema_is_asked_again_in_plain_words(
+    server: Server, client: ChatClient
+) -> None:
+    server.fail(400, {"error": "unknown field response_format"})
+    server.say("{}")
+    assert client.complete(HELLO, schema={"type": "object"}) == "{}"
+    assert "response_format" not in server.seen[1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"choices": []}',
+        b'{"choices": [{"message": {"content": null}}]}',
+        b'{"choices": [{"message": {"content": "  "}}]}',
+        b'{"choices": [{}]}',
+        b"null",
+    ],
+)
+def test_an_answer_that_is_no_completion_is_a_transient_error(
+    server: Server, client: ChatClient, body: bytes
+) -> None:
+    server.fail(200, body)
+    with pytest.raises(TransientError):
+        client.complete(HELLO)
+
+
+def test_nobody_listening_is_a_transient_error(pauses: list[float]) -> None:
+    client = ChatClient("http://127.0.0.1:9/v1", "m", timeout=1.0, sleep=pauses.append)
+    with pytest.raises(TransientError, match="unreachable"):
+        client.complete(HELLO)
+    client.close()
+
+
+def test_an_endless_answer_is_cut(server: Server, client: ChatClient) -> None:
+    server.fail(200, b"x" * (4 * 1024 * 1024 + 1))
+    with pytest.raises(TransientError, match="4 MiB"):
+        client.complete(HELLO)
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("openai:?model=m", "http"),
+        ("openai:http://x/v1", "model"),
+        ("openai:http://x/v1?model=m&timeout=soon", "timeout"),
+        ("openai:http://x/v1?model=m&key_env=LOUPE_NO_SUCH_KEY", "LOUPE_NO_SUCH_KEY"),
+    ],
+)
+def test_a_wrong_setting_says_what_is_wrong(setting: str, hint: str) -> None:
+    with pytest.raises(FatalError, match=hint):
+        ChatClient.from_spec(EngineSpec.parse(setting))
+
+
+def test_setting_string_reads_model_and_key(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOUPE_TEST_KEY", "k")
+    client = ChatClient.from_spec(
+        EngineSpec.parse(f"openai:{server.url}?model=big&key_env=LOUPE_TEST_KEY&timeout=5")
+    )
+    server.say("ok")
+    assert client.complete(HELLO) == "ok"
+    assert server.seen[0]["model"] == "big"
+    assert server.authorization == ["Bearer k"]
+    client.close()

@@ -222,7 +222,7 @@ class TriageInput(Value):
 
 
 class Triage(Value):
-    """What to do with the unit. ``confidence`` is of the disposition; ``priority`` 1 is most urgent."""
+    """What to do with the unit. ``confidence`` is of the disposition; priority 1 is most urgent."""
 
     disposition: Disposition
     severity: Severity | None
@@ -313,14 +313,14 @@ class Extractor(Engine, Protocol):
 
 
 class Segmenter(Engine, Protocol):
-    """SAM in two phases: the embedding is a value, so that each further prompt costs the decoder only."""
+    """SAM in two phases: the embedding is a value, so a further prompt costs the decoder only."""
 
     def embed(self, photo: PhotoPixels) -> ImageEmbedding: ...
 
     def decode(
         self, embedding: ImageEmbedding, prompts: Sequence[Prompt]
     ) -> list[tuple[MaskCandidate, ...]]:
-        """One tuple per prompt, best predicted IoU first. InputError for prompts outside the photo."""
+        """One tuple per prompt, best predicted IoU first; InputError for one outside the photo."""
         ...
 
 

@@ -6,7 +6,7 @@ class EngineError(Exception):
 
 
 class InputError(EngineError):
-    """The input can never work (unreadable photo, box outside it): tell the person, do not retry."""
+    """The input can never work (unreadable photo, box outside it): tell the person, don't retry."""
 
 
 class TransientError(EngineError):

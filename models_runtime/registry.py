@@ -98,9 +98,7 @@ class Registry:
         if path is None:
             known = sorted(s for a, s in self._paths if a is architecture)
             there_are = ", ".join(known) or "none"
-            raise FatalError(
-                f"no {architecture} engine called {scheme!r}; there are: {there_are}"
-            )
+            raise FatalError(f"no {architecture} engine called {scheme!r}; there are: {there_are}")
         module, _, function = path.partition(":")
         loader: Callable[[EngineSpec], Any] = getattr(importlib.import_module(module), function)
         return loader

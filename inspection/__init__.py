@@ -1,1 +1,1 @@
-"""Loupe: visual inspection from a photo to a verdict, masks, a report and a ticket."""
+"""Loupe's Django project and app."""

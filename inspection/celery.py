@@ -1,0 +1,38 @@
+"""Celery: it carries wake-ups between processes; what is to be done is in the rows."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "inspection.settings")
+
+QUEUES = ("intake", "vision", "language", "actions")
+
+app = Celery("loupe")
+app.conf.update(
+    broker_url=settings.CELERY_BROKER,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        # Redelivery is only a safety net (the sweeper looks at the rows); without the two
+        # restore settings nothing would ever be redelivered.
+        "visibility_timeout": 3600,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+    },
+    task_queues=[Queue(name) for name in QUEUES],
+    task_default_queue="intake",
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    imports=("inspection.pipeline.tasks", "inspection.actions.tasks"),
+    timezone="UTC",
+)

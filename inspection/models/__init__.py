@@ -1,0 +1,46 @@
+"""The nouns. One module each; import them from here."""
+
+from inspection.models.action import (
+    ActionPlan,
+    ActionStep,
+    Connector,
+    Delivery,
+    DeliveryAttempt,
+    ReceivedWebhook,
+    Ticket,
+)
+from inspection.models.finding import Finding
+from inspection.models.inspection import AttributeValue, Inspection, Photo
+from inspection.models.plan import GoldenPhoto, Plan, PlanVersion
+from inspection.models.report import Report
+from inspection.models.review import Review
+from inspection.models.run import Run, StepRun
+from inspection.models.site import ApiToken, Membership, Site, User
+from inspection.models.upload import Upload, UploadChunk
+
+__all__ = [
+    "ActionPlan",
+    "ActionStep",
+    "ApiToken",
+    "AttributeValue",
+    "Connector",
+    "Delivery",
+    "DeliveryAttempt",
+    "Finding",
+    "GoldenPhoto",
+    "Inspection",
+    "Membership",
+    "Photo",
+    "Plan",
+    "PlanVersion",
+    "ReceivedWebhook",
+    "Report",
+    "Review",
+    "Run",
+    "Site",
+    "StepRun",
+    "Ticket",
+    "Upload",
+    "UploadChunk",
+    "User",
+]

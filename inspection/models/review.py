@@ -1,0 +1,46 @@
+"""Verdicts of people. They are added, never changed."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+
+from inspection.models.audit import audited
+from inspection.models.base import SiteModel, one_of
+from inspection.models.choices import ReviewKind
+from inspection.models.finding import Finding
+from inspection.models.inspection import Inspection
+
+
+@audited()
+class Review(SiteModel):
+    """One verdict: who, what, and the values before and after. ``client_key`` makes a repeated
+    request (double click, replay after a lost connection) the same verdict."""
+
+    inspection = models.ForeignKey(Inspection, on_delete=models.PROTECT, related_name="reviews")
+    finding = models.ForeignKey(
+        Finding, null=True, on_delete=models.PROTECT, related_name="reviews"
+    )
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reviews"
+    )
+    kind = models.CharField(max_length=20, choices=ReviewKind)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    comment = models.TextField(blank=True, max_length=2000)
+    client_key = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["inspection", "client_key"], name="review_once_per_request"
+            ),
+            one_of("kind", ReviewKind),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="verdicts_are_immutable", operation=pgtrigger.Update | pgtrigger.Delete
+            )
+        ]

@@ -83,4 +83,5 @@ def membership_context(request: HttpRequest) -> dict[str, Any]:
     """Template context: the membership, and which roles it includes."""
     membership: Membership | None = getattr(request, "membership", None)
     allowed = {role.value for role in Role if membership and membership.allows(role)}
-    return {"membership": membership, "site": membership.site if membership else None, "may": allowed}
+    site = membership.site if membership else None
+    return {"membership": membership, "site": site, "may": allowed}

@@ -1,0 +1,1 @@
+"""VLM: a photo and a plan to attributes and located defects."""

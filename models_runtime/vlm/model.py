@@ -1,0 +1,198 @@
+"""Loupe-VLM: a small image encoder whose outputs live in the MLM's text space.
+
+A residual network (He et al. 2016) with group normalisation (Wu & He 2018), a feature pyramid
+(Lin et al. 2017) for places, and three heads that are only ever read against text vectors, as in
+locked-text tuning (Zhai et al. 2022): the text encoder stays as it is, the image side learns it.
+
+- ``meaning``: unit vector of the whole photo, read against options and captions.
+- ``evidence``: vector of the whole photo, read against defect words.
+- ``places``: map at stride 4, read against defect words: where they apply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+TEXT_DIM = 384
+STRIDE = 4
+"""Photo pixels (after resizing) per cell of ``places``."""
+COARSE_STRIDE = 8
+"""Photo pixels (after resizing) per cell of ``Encoded.coarse``."""
+TOP_CELLS = 12
+"""How many of the strongest cells speak for the whole photo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of the network; the defaults are what ships, smaller ones serve tests."""
+
+    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    depths: tuple[int, int, int, int] = (1, 1, 2, 2)
+    pyramid: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What one pass over photos yields; everything else is read from it against text.
+
+    ``meaning``: (n, 384) unit rows. ``evidence``: (n, 384). ``places``: (n, pyramid, h/4, w/4),
+    normalised over channels. ``pooled``: (n, features) for telling the known from the unknown.
+    ``coarse``: (n, pyramid, h/8, w/8) before normalisation, for comparison with references.
+    """
+
+    meaning: Tensor
+    evidence: Tensor
+    places: Tensor
+    pooled: Tensor
+    coarse: Tensor
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut; halves the picture where ``stride`` is 2."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1 = norm(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = norm(outputs)
+        self.stride = stride
+        same = inputs == outputs and stride == 1
+        self.shortcut = None if same else nn.Conv2d(inputs, outputs, 1, bias=False)
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        if self.stride == 2:
+            x = F.avg_pool2d(x, 2, ceil_mode=True)
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        return F.relu(x + y)
+
+
+class Stem(nn.Module):
+    """Pixels to features at stride 4."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, outputs // 2, 3, 2, 1, bias=False)
+        self.norm1 = norm(outputs // 2)
+        self.conv2 = nn.Conv2d(outputs // 2, outputs, 3, 2, 1, bias=False)
+        self.norm2 = norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(x)))
+
+
+class Pyramid(nn.Module):
+    """Adds what the deep, coarse maps know to the fine ones, from the top down."""
+
+    def __init__(self, widths: tuple[int, int, int, int], outputs: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(width, outputs, 1) for width in widths)
+        self.smooth = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm = norm(outputs)
+
+    def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the map at stride 4 and the one at stride 8."""
+        top = self.lateral[3](maps[3])
+        coarse = top
+        for level in (2, 1, 0):
+            coarse = top
+            up = F.interpolate(top, size=maps[level].shape[-2:], mode="nearest")
+            top = self.lateral[level](maps[level]) + up
+        return F.relu(self.norm(self.smooth(top))), coarse
+
+
+class LoupeVLM(nn.Module):
+    """The whole network. ``forward`` takes pixels, the ``read_…`` methods take text vectors."""
+
+    def __init__(self, shape: Shape | None = None) -> None:
+        super().__init__()
+        shape = shape or Shape()
+        widths, pyramid = shape.widths, shape.pyramid
+        self.stem = Stem(widths[0])
+        self.stages = nn.ModuleList(
+            _stage(widths[max(0, i - 1)], width, depth, 1 if i == 0 else 2)
+            for i, (width, depth) in enumerate(zip(widths, shape.depths, strict=True))
+        )
+        self.pyramid = Pyramid(widths, pyramid)
+        features = widths[2] + 2 * widths[3]
+        self.meaning = nn.Sequential(
+            nn.Linear(features, TEXT_DIM), nn.GELU(), nn.Linear(TEXT_DIM, TEXT_DIM)
+        )
+        self.evidence = nn.Sequential(
+            nn.Linear(features + pyramid, TEXT_DIM), nn.GELU(), nn.Linear(TEXT_DIM, TEXT_DIM)
+        )
+        self.place_norm = nn.LayerNorm(pyramid)
+        self.place_text = nn.Linear(TEXT_DIM, pyramid, bias=False)
+        self.choice_scale = nn.Parameter(torch.tensor(3.0))
+        self.truth_scale = nn.Parameter(torch.tensor(2.0))
+        self.truth_bias = nn.Parameter(torch.tensor(-1.0))
+        self.place_scale = nn.Parameter(torch.tensor(2.0))
+        self.place_bias = nn.Parameter(torch.tensor(-3.5))
+        self.whole = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
+
+    def forward(self, pixels: Tensor, places: bool = True) -> Encoded:
+        """Encode float (n, 3, h, w) in 0..1, h and w multiples of 32.
+
+        ``places=False`` leaves out the pyramid (its outputs are then empty): cheaper where only
+        the meaning is trained.
+        """
+        x = self.stem((pixels - 0.5) / 0.25)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        pooled = torch.cat([maps[2].mean((2, 3)), x.mean((2, 3)), x.amax((2, 3))], 1)
+        meaning = F.normalize(self.meaning(pooled), dim=1)
+        if not places:
+            nothing = pixels.new_zeros(0)
+            return Encoded(meaning, nothing, nothing, pooled, nothing)
+        fine, coarse = self.pyramid(maps)
+        evidence = self.evidence(torch.cat([pooled, fine.amax((2, 3))], 1))
+        cells = self.place_norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return Encoded(meaning, evidence, cells, pooled, coarse)
+
+    def read_choice(self, encoded: Encoded, texts: Tensor) -> Tensor:
+        """Logits (n, options) of mutually exclusive texts (options, 384)."""
+        return self.choice_scale.exp() * encoded.meaning @ texts.T
+
+    def read_truth(self, encoded: Encoded, texts: Tensor) -> Tensor:
+        """Logits (n, statements): does each statement hold for the photo?"""
+        return self.truth_scale.exp() * encoded.meaning @ texts.T + self.truth_bias
+
+    def read_places(self, encoded: Encoded, texts: Tensor) -> Tensor:
+        """Logits (n, texts, h/4, w/4): does each text apply to the place?"""
+        keys = F.normalize(self.place_text(texts), dim=1)
+        dots = torch.einsum("nchw,tc->nthw", encoded.places, keys)
+        scale = self.place_scale.exp() / float(encoded.places.shape[1]) ** 0.5
+        return cast(Tensor, scale * dots + self.place_bias)
+
+    def read_defects(self, encoded: Encoded, texts: Tensor, places: Tensor) -> Tensor:
+        """Logits (n, texts): is there such a defect anywhere? From evidence and ``places`` logits.
+
+        The evidence vector is used as it is: its length says how much there is to say.
+        """
+        cells = places.flatten(2)
+        strongest = cells.topk(min(TOP_CELLS, cells.shape[-1]), dim=-1).values.mean(-1)
+        return (
+            self.whole[0] * encoded.evidence @ texts.T + self.whole[1] * strongest + self.whole[2]
+        )
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation: no batch statistics, so a batch answers exactly as each photo alone."""
+    return nn.GroupNorm(max(1, min(32, channels // 8)), channels)
+
+
+def _stage(inputs: int, outputs: int, depth: int, stride: int) -> nn.Sequential:
+    first = Residual(inputs, outputs, stride)
+    return nn.Sequential(first, *(Residual(outputs, outputs, 1) for _ in range(depth - 1)))

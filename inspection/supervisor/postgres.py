@@ -198,9 +198,10 @@ class Postgres:
     def _make_database(self) -> None:
         import psycopg
         from psycopg import sql
+        from psycopg.conninfo import make_conninfo
 
-        address = {"host": str(self.sockets), "user": SUPERUSER}
-        with psycopg.connect(dbname="postgres", autocommit=True, **address) as connection:
+        address = make_conninfo(host=str(self.sockets), user=SUPERUSER, dbname="postgres")
+        with psycopg.connect(address, autocommit=True) as connection:
             asked = connection.execute("SELECT 1 FROM pg_database WHERE datname=%s", [DATABASE])
             if asked.fetchone() is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

@@ -94,11 +94,12 @@ def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.0
 
 
 def end_group(group: int, patience: float) -> bool:
-    """End a process group: ask with SIGTERM, insist with SIGKILL after `patience` seconds.
-
-    Returns True where nothing had to be killed.
+    """End a process group: ask its leader with SIGTERM, insist with SIGKILL after `patience`
+    seconds. Returns True where nothing had to be killed.
     """
-    signal_group(group, signal.SIGTERM)
+    # Only the leader: a Celery worker lets its children finish, if they are not signalled.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(group, signal.SIGTERM)
     if wait_until(lambda: not group_members(group), patience, every=0.1):
         return True
     signal_group(group, signal.SIGKILL)

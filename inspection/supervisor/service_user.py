@@ -33,6 +33,8 @@ class ServiceUser:
             timeout=timeout,
             cwd="/",
             umask=0o077,
+            # Ctrl-C at the terminal is for the supervisor, which stops things in order.
+            start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
             **self._identity(),
         )

@@ -78,6 +78,7 @@ class Valkey:
             text=True,
             errors="replace",
             timeout=START_SECONDS,
+            start_new_session=True,
         )
         if started.returncode:
             raise SupervisorError(f"Valkey does not start: {started.stderr} {self._why()}")

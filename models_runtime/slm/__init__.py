@@ -1,0 +1,1 @@
+"""SLM: triage. Rules set the bounds; a small language model reads the note and rates certainty."""

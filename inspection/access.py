@@ -10,6 +10,7 @@ from urllib.parse import quote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from inspection.models import Membership, User
 from inspection.models.choices import Role
@@ -84,4 +85,13 @@ def membership_context(request: HttpRequest) -> dict[str, Any]:
     membership: Membership | None = getattr(request, "membership", None)
     allowed = {role.value for role in Role if membership and membership.allows(role)}
     site = membership.site if membership else None
-    return {"membership": membership, "site": site, "may": allowed}
+    sites = SimpleLazyObject(lambda: _sites_of(membership))
+    return {"membership": membership, "site": site, "sites": sites, "may": allowed}
+
+
+def _sites_of(membership: Membership | None) -> list[Membership]:
+    """All memberships of the same person, for the choice of a site."""
+    if membership is None:
+        return []
+    mine = Membership.objects.select_related("site").filter(user_id=membership.user_id)
+    return list(mine.order_by("site__name"))

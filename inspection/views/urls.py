@@ -1,5 +1,13 @@
-"""Addresses of the pages."""
+"""Addresses of the pages; each module keeps its own list."""
+
+from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from inspection.views import home, session, upload
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *home.urlpatterns,
+    *session.urlpatterns,
+    *upload.urlpatterns,
+]

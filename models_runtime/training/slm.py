@@ -26,11 +26,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models_runtime.mlm import minilm
-from models_runtime.slm.model import CONCERNS, Shape, TriageNet, pad
+from models_runtime.slm.model import CONCERNS, PAD, Shape, TriageNet, pad
 from models_runtime.slm.notes import NoteTokenizer
 from models_runtime.training import slm_cases, slm_measure, slm_notes, slm_phrases
+from models_runtime.training.slm_notes import Note
+from models_runtime.training.slm_phrases import Part
 
 NAME = "loupe_slm"
+MASK_TOKEN = 103
+MASKED_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Recipe:
     distil: float = 2.0
 
 
-FULL = Recipe(Shape(), 14, 64, 1e-3, 6000, 120_000, 6)
+FULL = Recipe(Shape(), 16, 64, 1e-3, 12_000, 120_000, 6)
 TOY = Recipe(
     Shape(embedding=16, width=32, heads=2, layers=1, feed_forward=32, case_width=16),
     epochs=1,
@@ -80,12 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = minilm.packaged_folder()
     tokenizer = NoteTokenizer(folder, recipe.shape.tokens)
     root = None if options.toy else options.data / "text"
-    train = _notes(root, tokenizer, recipe, held_out=False)
-    check = _notes(root, tokenizer, recipe, held_out=True)
-    print(f"{len(train.ids)} notes to train on, {len(check.ids)} held out", flush=True)
+    fit, calibrate = _training_notes(root, tokenizer, recipe)
+    check = _held_out_notes(root, tokenizer, recipe)
+    print(
+        f"{len(fit.ids)} notes to train on, {len(calibrate.ids)} to calibrate, {len(check.ids)} held out",
+        flush=True,
+    )
     net = TriageNet(recipe.shape, dropout=0.1)
     net.tokens.weight.data.copy_(reduced_embeddings(folder, recipe.shape.embedding))
-    fit, calibrate = _calibration_split(train)
     _train_notes(net, fit, None if options.toy else folder, recipe, options.work)
     net.eval().requires_grad_(False)
     temperature = slm_measure.temperature(concern_logits(net, calibrate), calibrate.levels)
@@ -129,33 +135,32 @@ def reduced_embeddings(folder: Path, size: int) -> Tensor:
     return reduced / reduced.std()
 
 
-def _notes(root: Path | None, tokenizer: NoteTokenizer, recipe: Recipe, held_out: bool) -> NoteSet:
-    count = recipe.phrases // 4 if held_out else recipe.phrases
-    pairs = [(*p, "generated") for p in slm_phrases.generate(count, held_out, recipe.seed)]
-    if root is not None:
-        real = slm_notes.validation(root) if held_out else slm_notes.training(root)
-        pairs += [(note.text, note.concern, note.source) for note in real]
+def _training_notes(
+    root: Path | None, tokenizer: NoteTokenizer, recipe: Recipe
+) -> tuple[NoteSet, NoteSet]:
+    """Notes to fit and notes to calibrate: nine to one of the real ones by hash of the text."""
+    fit = slm_phrases.generate(recipe.phrases, Part.TRAIN, recipe.seed)
+    calibrate = slm_phrases.generate(recipe.phrases // 6, Part.CALIBRATE, recipe.seed)
+    fit_notes = [Note(text, concern, "generated") for text, concern in fit]
+    calibrate_notes = [Note(text, concern, "generated") for text, concern in calibrate]
+    for note in slm_notes.training(root) if root else []:
+        back = hashlib.sha256(note.text.encode()).digest()[1] < 26
+        (calibrate_notes if back else fit_notes).append(note)
+    return _note_set(fit_notes, tokenizer), _note_set(calibrate_notes, tokenizer)
+
+
+def _held_out_notes(root: Path | None, tokenizer: NoteTokenizer, recipe: Recipe) -> NoteSet:
+    pairs = slm_phrases.generate(recipe.phrases // 6, Part.VALIDATE, recipe.seed)
+    notes = [Note(text, concern, "generated") for text, concern in pairs]
+    return _note_set([*notes, *(slm_notes.validation(root) if root else [])], tokenizer)
+
+
+def _note_set(notes: Sequence[Note], tokenizer: NoteTokenizer) -> NoteSet:
     return NoteSet(
-        ids=[tokenizer.ids(text) for text, _, _ in pairs],
-        levels=np.array([CONCERNS.index(concern) for _, concern, _ in pairs], dtype=np.int64),
-        sources=[source for _, _, source in pairs],
-        texts=[text for text, _, _ in pairs],
-    )
-
-
-def _calibration_split(notes: NoteSet) -> tuple[NoteSet, NoteSet]:
-    """Nine tenths to fit, one tenth (by hash of the text) to calibrate."""
-    back = [hashlib.sha256(text.encode()).digest()[1] < 26 for text in notes.texts]
-    return _subset(notes, [not b for b in back]), _subset(notes, back)
-
-
-def _subset(notes: NoteSet, keep: Sequence[bool]) -> NoteSet:
-    chosen = [n for n, kept in enumerate(keep) if kept]
-    return NoteSet(
-        [notes.ids[n] for n in chosen],
-        notes.levels[chosen],
-        [notes.sources[n] for n in chosen],
-        [notes.texts[n] for n in chosen],
+        ids=[tokenizer.ids(note.text) for note in notes],
+        levels=np.array([CONCERNS.index(note.concern) for note in notes], dtype=np.int64),
+        sources=[note.source for note in notes],
+        texts=[note.text for note in notes],
     )
 
 
@@ -190,7 +195,7 @@ def _note_loss(
     weights: Tensor,
     distil: float,
 ) -> Tensor:
-    pooled = net.encode(pad([notes.ids[n] for n in batch]))
+    pooled = net.encode(_without_some(pad([notes.ids[n] for n in batch])))
     levels = torch.from_numpy(notes.levels[batch])
     logits = net.concern(net.drop(pooled))
     loss = F.cross_entropy(logits, levels, weight=weights, label_smoothing=0.05)
@@ -198,6 +203,12 @@ def _note_loss(
         return loss
     likeness = F.cosine_similarity(net.meaning(pooled), target[batch], dim=1)
     return loss + distil * (1.0 - likeness).mean()
+
+
+def _without_some(ids: Tensor) -> Tensor:
+    """Mask one token in ten, so that no single word decides."""
+    hidden = (torch.rand(ids.shape) < MASKED_SHARE) & (ids != PAD)
+    return ids.masked_fill(hidden, MASK_TOKEN)
 
 
 def _by_length(ids: list[list[int]], recipe: Recipe, epoch: int) -> list[list[int]]:

@@ -31,7 +31,7 @@ TOP_CELLS = 12
 class Shape:
     """Sizes of the network; the defaults are what ships, smaller ones serve tests."""
 
-    widths: tuple[int, int, int, int] = (48, 96, 192, 384)
+    widths: tuple[int, int, int, int] = (48, 96, 192, 352)
     depths: tuple[int, int, int, int] = (1, 1, 2, 2)
     pyramid: int = 64
 

@@ -35,8 +35,10 @@ MAJOR_VERSION = "18"
 # Not /var/tmp: what lies there is aged away on many systems.
 ROOT_HOME = Path("/var/lib/loupe")
 RECOVERY_SECONDS = 10.0
+READY_SECONDS = 60.0
 LONGEST_LOG_BYTES = 10_000_000
-UNSAFE_BUT_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Survives killed processes, not a machine that loses power.
+UNSAFE_BUT_FAST = ("fsync=off", "full_page_writes=off")
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Postgres:
             self._check_version()
         else:
             self._make_cluster()
-        if not self.healthy():
+        if not self._running_here():
             self._launch()
         self._make_database()
 
@@ -134,6 +136,23 @@ class Postgres:
         )
         if made.returncode:
             raise SupervisorError(f"PostgreSQL can't make its files in {self.data}: {made.stderr}")
+
+    def _running_here(self) -> bool:
+        """Wait for a server that runs already; one whose socket is gone is stopped instead."""
+        if not self._alive():
+            return False
+        if not (self.sockets / POSTGRES_SOCKET_NAME).exists():
+            self.stop()
+            return False
+        # It may be replaying its log after a crash, or be about to end.
+        processes.wait_until(lambda: self.healthy() or not self._alive(), READY_SECONDS, every=0.2)
+        return self.healthy()
+
+    def _alive(self) -> bool:
+        """Tell whether the process in the pid file runs and is a Postgres."""
+        pid = self.pid()
+        process = processes.describe(pid) if pid else None
+        return process is not None and not process.zombie and "postgres" in process.command
 
     def _launch(self) -> None:
         _shorten(self.log)

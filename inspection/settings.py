@@ -16,6 +16,7 @@ from inspection.supervisor.layout import (
     embedded_broker_url,
     embedded_database_url,
 )
+from inspection.supervisor.options import BIND, PORT, Address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = env.state_dir()
@@ -141,7 +142,8 @@ DATABASE_POOL = env.integer(
 def _database(address: str) -> dict[str, Any]:
     entry = django_database(address or embedded_database_url(STATE_DIR))
     entry["OPTIONS"] |= {"pool": {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 30}}
-    return entry | {"CONN_MAX_AGE": 0}
+    # Without the check, each connection kept from before a restart of Postgres fails once.
+    return entry | {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
 
 
 DATABASES = {"default": _database(DATABASE_URL)}
@@ -219,6 +221,13 @@ ENGINES = {
     "llm": env.text("LOUPE_LLM", default="template:", help="Report writer or cascade."),
     "lam": env.text("LOUPE_LAM", default="embedded:", help="Action planner."),
 }
+THREADS = env.integer(
+    "LOUPE_THREADS",
+    default=2,
+    minimum=1,
+    maximum=256,
+    help="Threads of a model's arithmetic in one worker process.",
+)
 COST_PER_HOUR_USD = env.number(
     "LOUPE_COST_PER_HOUR",
     default=0.10,
@@ -228,6 +237,17 @@ COST_PER_HOUR_USD = env.number(
 SHOW_DEMO = env.boolean(
     "LOUPE_DEMO", default=True, help="Make the demo site, its log-ins and samples on first start."
 )
+PUBLIC_URL = (
+    env.url(
+        "LOUPE_PUBLIC_URL",
+        default="",
+        schemes=("http", "https"),
+        shown="the address on this machine",
+        help="Address under which others reach the application, e.g. `https://loupe.example.com`. "
+        "Links in tickets start with it.",
+    )
+    or Address(BIND, PORT).url
+).rstrip("/")
 ALLOW_INSIDE_HOSTS = env.words(
     "LOUPE_ALLOW_INSIDE_HOSTS",
     help="Inside host names or addresses that connectors may call, e.g. `tickets.lan`. "

@@ -15,7 +15,12 @@ def storage_settings(address: str, default: Path) -> dict[str, Any]:
     location = Path(unquote(parts.path)) if address else default
     return {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(location), "file_permissions_mode": 0o600},
+        "OPTIONS": {
+            "location": str(location),
+            "file_permissions_mode": 0o600,
+            # A step that runs again writes the same file again, as in a bucket.
+            "allow_overwrite": True,
+        },
     }
 
 

@@ -1,0 +1,132 @@
+"""Who may work on a step: claims by conditional update, with a lease and a fencing token.
+
+All times are the database's, so that clocks of several machines don't matter.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from inspection.models import StepRun
+from inspection.models.choices import RunStatus, StepStatus
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 6
+"""A step that was begun this often without an end is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one step. ``attempt`` is the fencing token: it is worth something only
+    while it is still the row's. ``wait_ms``: from being queued to being begun."""
+
+    step_id: UUID
+    run_id: UUID
+    step: str
+    attempt: int
+    wait_ms: int
+
+
+def lease() -> timedelta:
+    """How long a claim holds without a heartbeat."""
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def is_due() -> Q:
+    """Steps that a worker may begin: queued and not pausing, or left behind by a dead worker."""
+    rested = Q(not_before__isnull=True) | Q(not_before__lte=Now())
+    return Q(status=StepStatus.QUEUED) & rested | Q(
+        status=StepStatus.RUNNING, lease_until__lt=Now()
+    )
+
+
+def take(run_id: UUID, steps: list[str], worker: str) -> Claim | None:
+    """Claim the run's due step if it is one of ``steps``; None where there is nothing to do."""
+    row = (
+        StepRun.objects.filter(is_due(), run_id=run_id, step__in=steps)
+        .filter(run__status=RunStatus.RUNNING)
+        .annotate(now=Now())
+        .first()
+    )
+    if row is None:
+        return None
+    won = StepRun.objects.filter(is_due(), pk=row.pk, attempt=row.attempt).update(
+        status=StepStatus.RUNNING,
+        attempt=row.attempt + 1,
+        worker=worker[:200],
+        started_at=Now(),
+        lease_until=Now() + lease(),
+        not_before=None,
+    )
+    if not won:
+        return None
+    waited = max(0, round((row.now - (row.queued_at or row.now)).total_seconds() * 1000))
+    return Claim(row.pk, run_id, row.step, row.attempt + 1, waited)
+
+
+def held(claim: Claim) -> QuerySet[StepRun]:
+    """The step's row, if the claim is still good; update through this only."""
+    return StepRun.objects.filter(
+        pk=claim.step_id, attempt=claim.attempt, status=StepStatus.RUNNING
+    )
+
+
+def renew(claim: Claim) -> bool:
+    """Prolong the lease; False where the claim is lost."""
+    return held(claim).update(lease_until=Now() + lease()) == 1
+
+
+def put_back(claim: Claim, error: str, pause: timedelta) -> bool:
+    """Give the step back to the queue, to be begun again after a pause."""
+    return (
+        held(claim).update(
+            status=StepStatus.QUEUED,
+            error=error[:2000],
+            lease_until=None,
+            queued_at=F("queued_at"),
+            not_before=Now() + pause,
+        )
+        == 1
+    )
+
+
+def pause_after(attempt: int, asked: float | None = None) -> timedelta:
+    """How long to wait before the next attempt: 2, 4, 8 … seconds, or longer where asked to."""
+    return timedelta(seconds=min(300.0, max(2.0**attempt, asked or 0.0)))
+
+
+@contextmanager
+def heartbeat(claim: Claim) -> Iterator[None]:
+    """Renew the lease from a thread of its own while the block runs."""
+    stop = threading.Event()
+    thread = threading.Thread(target=_beat, args=(claim, stop), daemon=True, name="heartbeat")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _beat(claim: Claim, stop: threading.Event) -> None:
+    while not stop.wait(settings.LEASE_SECONDS / 3):
+        try:
+            if not renew(claim):
+                return
+        except DatabaseError as error:
+            # Postgres may be restarting: the next beat may come through before the lease ends.
+            logger.warning("heartbeat of step %s failed: %s", claim.step_id, error)
+        finally:
+            connection.close()

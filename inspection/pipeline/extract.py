@@ -1,0 +1,115 @@
+"""Extract: the plan's questions, asked of each photo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from inspection.models import AttributeValue, Photo, Run
+from inspection.models.choices import StepName
+from inspection.models.plan import EMBEDDING_SIZE
+from inspection.pipeline.photos import PhotoRef, pixels, usable_photos
+from inspection.pipeline.runtime import runtime
+from inspection.pipeline.step import Step, Trace, traced
+from models_runtime.contracts import AttributeResult, Extraction
+from models_runtime.plans import PlanSpec
+
+if TYPE_CHECKING:
+    from models_runtime.inspector import Done
+
+TOGETHER = 8
+"""Photos in one pass; more would only hold more pixels in memory."""
+NO_PLAN = "There is no plan to go by yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The plan and the unit's photos."""
+
+    plan: PlanSpec
+    photos: tuple[PhotoRef, ...]
+
+
+Answers = dict[UUID, Extraction]
+
+
+def skip(run: Run) -> str:
+    return "" if run.inspection.plan_version_id else NO_PLAN
+
+
+def plan_of(run: Run) -> PlanSpec:
+    """The plan version that this run goes by; steps without one are skipped."""
+    version = run.inspection.plan_version
+    if version is None:
+        raise ValueError(f"run {run.pk} has no plan")
+    return version.parsed()
+
+
+def load(run: Run) -> Asked:
+    return Asked(plan_of(run), usable_photos(run))
+
+
+def compute(asked: Asked) -> tuple[Answers, Trace]:
+    done = list(_extract(asked))
+    answers = {ref.id: one.value for ref, one in zip(asked.photos, done, strict=True)}
+    output = {"photos": {str(key): _plain(value) for key, value in answers.items()}}
+    return answers, traced([one.record for one in done], output)
+
+
+def _extract(asked: Asked) -> Iterator[Done[Extraction]]:
+    from models_runtime.inspector import extract_photos
+
+    for first in range(0, len(asked.photos), TOGETHER):
+        some = asked.photos[first : first + TOGETHER]
+        yield from extract_photos(runtime(), [pixels(ref) for ref in some], asked.plan)
+
+
+def _plain(extraction: Extraction) -> dict[str, object]:
+    return extraction.model_dump(mode="json", exclude={"embedding"})
+
+
+def save(run: Run, answers: Answers) -> None:
+    for photo_id, extraction in answers.items():
+        if len(extraction.embedding) == EMBEDDING_SIZE:
+            Photo.objects.filter(pk=photo_id).update(embedding=list(extraction.embedding))
+    AttributeValue.objects.filter(run=run).delete()
+    AttributeValue.objects.bulk_create(
+        AttributeValue(
+            site=run.site,
+            inspection=run.inspection,
+            run=run,
+            key=answer.key,
+            value=answer.value,
+            confidence=answer.confidence,
+            abstained=answer.abstained,
+            alternatives=answer.alternatives,
+        )
+        for answer in surest(answers.values())
+    )
+
+
+def surest(extractions: Iterable[Extraction]) -> list[AttributeResult]:
+    """One answer per characteristic of the unit: of several photos the surest that did answer."""
+    best: dict[str, AttributeResult] = {}
+    for extraction in extractions:
+        for answer in extraction.attributes:
+            known = best.get(answer.key)
+            if known is None or _rank(answer) > _rank(known):
+                best[answer.key] = answer
+    return list(best.values())
+
+
+def _rank(answer: AttributeResult) -> tuple[bool, float]:
+    return not answer.abstained and answer.value is not None, answer.confidence
+
+
+def saved_extractions(run: Run) -> Answers:
+    """What this run's extraction said of each photo, from its row."""
+    row = run.steps.get(step=StepName.EXTRACT)
+    photos = row.output.get("photos", {})
+    return {UUID(key): Extraction.model_validate(value) for key, value in photos.items()}
+
+
+EXTRACT = Step(StepName.EXTRACT, "vision", load, compute, save, skip)

@@ -1,0 +1,68 @@
+"""From one step to the next, and to the end of a run. Called inside the caller's transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from inspection.models import Inspection, Run, StepRun
+from inspection.models.choices import InspectionStatus, RunStatus, StepStatus
+from inspection.pipeline import PIPELINE
+from inspection.pipeline.step import Step
+
+_BY_NAME: dict[str, Step[Any, Any]] = {step.name.value: step for step in PIPELINE}
+
+
+def step_named(name: str) -> Step[Any, Any]:
+    """The step of the pipeline with this name."""
+    return next(step for step in PIPELINE if step.name == name)
+
+
+def locked_run(run_id: UUID) -> Run:
+    """The run with its inspection, which is locked: verdicts of people come before or after."""
+    run: Run = Run.objects.select_related("site").get(pk=run_id)
+    rows = Inspection.objects.select_for_update(no_key=True, of=("self",))
+    run.inspection = rows.select_related("plan_version").get(pk=run.inspection_id)
+    return run
+
+
+def mark_running(run_id: UUID) -> None:
+    """Show that work has begun. What a person decided stays decided while it is looked at again."""
+    Inspection.objects.filter(runs=run_id, current_run=run_id, decided_by__isnull=True).exclude(
+        status=InspectionStatus.RUNNING
+    ).update(status=InspectionStatus.RUNNING, message="")
+
+
+def go_on(run: Run) -> str | None:
+    """Queue the next step that is called for and return its queue; None at the end of the run."""
+    failed = run.inspection.status == InspectionStatus.FAILED
+    for row in run.steps.filter(status=StepStatus.WAITING).order_by("position"):
+        step = step_named(row.step)
+        reason = "There is no usable photo." if failed else step.skip(run)
+        if not reason:
+            _update(row, status=StepStatus.QUEUED, queued_at=Now())
+            return step.queue
+        _update(row, status=StepStatus.SKIPPED, reason=reason, finished_at=Now())
+    _end_run(run, RunStatus.FAILED if failed else RunStatus.DONE)
+    return None
+
+
+def fail_run(run: Run, message: str) -> None:
+    """End a run that can reach no verdict; the inspection says why, unless a person decided."""
+    run.steps.filter(status=StepStatus.WAITING).update(
+        status=StepStatus.SKIPPED, reason="An earlier step failed.", finished_at=Now()
+    )
+    Inspection.objects.filter(pk=run.inspection_id, decided_by__isnull=True).update(
+        status=InspectionStatus.FAILED, message=message
+    )
+    _end_run(run, RunStatus.FAILED)
+
+
+def _end_run(run: Run, status: RunStatus) -> None:
+    Run.objects.filter(pk=run.pk).update(status=status, finished_at=Now())
+
+
+def _update(row: StepRun, **values: Any) -> None:
+    StepRun.objects.filter(pk=row.pk).update(**values)

@@ -1,0 +1,1 @@
+"""What follows a verdict: action plans, tickets, and their deliveries to the outside."""

@@ -19,16 +19,19 @@ from inspection.models.inspection import Inspection
 from inspection.models.run import Run
 
 
-@audited("secret")
+@audited("secret", "previous_secret")
 class Connector(SiteModel):
     """A destination outside. ``allow_inside`` is an admin's explicit leave to call a private
-    address. ``secret`` signs what is sent (Standard Webhooks, ``whsec_`` + base64)."""
+    address. ``secret`` signs what is sent (Standard Webhooks, ``whsec_`` + base64); after a
+    rotation the one before signs too until ``previous_until``, so that a receiver can change."""
 
     key = models.SlugField(max_length=64)
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=20, choices=ConnectorKind, default=ConnectorKind.WEBHOOK)
     url = models.URLField(max_length=500)
     secret = models.CharField(max_length=200)
+    previous_secret = models.CharField(max_length=200, blank=True)
+    previous_until = models.DateTimeField(null=True)
     allow_inside = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     disabled_reason = models.TextField(blank=True)
@@ -45,10 +48,12 @@ class Connector(SiteModel):
 
 
 class ActionPlan(SiteModel):
-    """The action graph that a run led to."""
+    """The action graph that a run led to. ``planned_at``: when the verdict was last read for it,
+    so that a decision which came later is found and acted on."""
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="+")
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="action_plan")
+    planned_at = models.DateTimeField(null=True)
 
 
 @audited()

@@ -73,6 +73,11 @@ class Inspection(SiteModel):
         indexes = [
             models.Index(fields=["site", "-created_at", "-id"], name="inspection_newest"),
             models.Index(fields=["site", "status", "-created_at"], name="inspection_by_status"),
+            models.Index(
+                fields=["decided_at"],
+                name="inspection_decided_by_a_person",
+                condition=Q(decided_at__isnull=False),
+            ),
             GinIndex(fields=["search"], name="inspection_search"),
             HnswIndex(
                 fields=["embedding"],

@@ -1,0 +1,215 @@
+"""From a verdict to what follows: the planner's graph, kept as rows, and done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from inspection.actions.executor import OPEN, UPSTREAM, execute
+from inspection.actions.outbox import ACT_AFTER_DECISION, wake_task
+from inspection.models import ActionPlan, ActionStep, Finding, Inspection
+from inspection.models.choices import ActionStatus, FindingStatus, InspectionStatus
+from inspection.selectors.findings import current_findings
+from models_runtime.contracts import (
+    ActionGraph,
+    ActionInput,
+    ActionPlanner,
+    Box,
+    Disposition,
+    FindingSource,
+    PlannedAction,
+    Triage,
+)
+from models_runtime.contracts import Finding as FindingValue
+from models_runtime.errors import FatalError
+from models_runtime.plans import Severity
+
+NOT_CALLED_FOR = "The verdict as it stands no longer calls for this."
+REPLACED = "A later run took its place."
+LONGEST_KEY = 120
+GRACE = timedelta(seconds=15)
+LOOK_BACK = timedelta(days=7)
+
+
+def act_on(inspection_id: UUID, planner: ActionPlanner | None = None) -> list[ActionStep]:
+    """Plan and do what follows from the verdict in force; the same again does nothing more.
+
+    Nothing is done while a person is still to decide, or without a verdict. FatalError where the
+    planner's graph is not valid.
+    """
+    read_at = timezone.now()
+    inspection = _loaded(inspection_id)
+    if not calls_for_action(inspection):
+        return []
+    graph = (planner or default_planner()).plan(case_of(inspection))
+    return follow(inspection, graph, read_at)
+
+
+def act_due(limit: int = 50) -> int:
+    """Wake workers for decisions of people that nobody acted on (the broker was down, a worker
+    died); returns how many. Called by the sweeper."""
+    now = timezone.now()
+    acted_on = ActionPlan.objects.filter(
+        run=OuterRef("current_run"), planned_at__gte=OuterRef("decided_at")
+    )
+    late = Inspection.objects.filter(
+        ~Exists(acted_on),
+        status=InspectionStatus.DECIDED,
+        decided_at__range=(now - LOOK_BACK, now - GRACE),
+        current_run__isnull=False,
+        plan_version__isnull=False,
+    ).order_by("decided_at")
+    found = list(late.values_list("pk", flat=True)[:limit])
+    return sum(wake_task(ACT_AFTER_DECISION, inspection_id) for inspection_id in found)
+
+
+@cache
+def default_planner() -> ActionPlanner:
+    """The planner of the setting LOUPE_LAM, loaded on first use, in a worker."""
+    from models_runtime.runtime import Runtime
+
+    return Runtime.from_settings({"lam": settings.ENGINES["lam"]}).planners()[0].load()
+
+
+def calls_for_action(inspection: Inspection) -> bool:
+    """Tell whether there is a verdict that a person need not look at first."""
+    undecided = (InspectionStatus.REVIEW, InspectionStatus.FAILED, InspectionStatus.RECEIVED)
+    judged = bool(inspection.disposition) and inspection.status not in undecided
+    return judged and inspection.plan_version is not None and inspection.current_run is not None
+
+
+def _loaded(inspection_id: UUID) -> Inspection:
+    rows = Inspection.objects.select_related("site", "plan_version", "current_run")
+    inspection: Inspection = rows.get(pk=inspection_id)
+    return inspection
+
+
+def findings_in_force(inspection: Inspection) -> list[Finding]:
+    """What may become a ticket: the findings in force without the rejected ones."""
+    found = current_findings(inspection)
+    return [finding for finding in found if finding.status != FindingStatus.REJECTED]
+
+
+def case_of(inspection: Inspection) -> ActionInput:
+    """What the planner may look at, as values. The inspection needs a plan version."""
+    version = inspection.plan_version
+    if version is None:
+        raise ValueError("without a plan there is no playbook to act by")
+    return ActionInput(
+        plan=version.parsed(),
+        triage=_triage(inspection),
+        findings=tuple(_value(finding) for finding in findings_in_force(inspection)),
+    )
+
+
+def _triage(inspection: Inspection) -> Triage:
+    by_person = inspection.decided_by_id is not None
+    return Triage(
+        disposition=Disposition(inspection.disposition),
+        severity=Severity(inspection.severity) if inspection.severity else None,
+        priority=min(4, max(1, inspection.priority)),
+        queue=inspection.queue,
+        confidence=1.0 if by_person else inspection.confidence or 0.0,
+        needs_review=False,
+        reasons=tuple(str(reason) for reason in inspection.reasons),
+        probabilities={},
+    )
+
+
+def _value(finding: Finding) -> FindingValue:
+    """A finding without its mask, which no planner needs."""
+    return FindingValue(
+        id=str(finding.pk),
+        type=finding.type,
+        box=Box(x1=finding.x1, y1=finding.y1, x2=finding.x2, y2=finding.y2),
+        mask=None,
+        area_px=finding.area_px,
+        area_mm2=finding.area_mm2,
+        severity=Severity(finding.severity),
+        confidence=finding.confidence,
+        mask_confidence=finding.mask_confidence,
+        source=FindingSource(finding.source),
+    )
+
+
+def follow(inspection: Inspection, graph: ActionGraph, read_at: datetime) -> list[ActionStep]:
+    """Keep a graph as rows and do what is ready. Idempotent; callers at once take turns.
+
+    ``read_at``: a moment before the verdict was read, from which the graph was made.
+    """
+    with transaction.atomic():
+        Inspection.objects.select_for_update(no_key=True).get(pk=inspection.pk)
+        plan, _ = ActionPlan.objects.get_or_create(
+            run=inspection.current_run,
+            defaults={"site": inspection.site, "inspection": inspection},
+        )
+        _keep(plan, checked(graph), {str(f.pk): f for f in findings_in_force(inspection)})
+        _retire_earlier(plan)
+        ActionPlan.objects.filter(pk=plan.pk).update(planned_at=read_at)
+    execute(plan.pk)
+    return list(plan.steps.all())
+
+
+def checked(graph: ActionGraph) -> tuple[PlannedAction, ...]:
+    """The graph's nodes, if each id is new and depends on earlier ones only; else FatalError."""
+    seen: set[str] = set()
+    for node in graph.actions:
+        if node.id in seen or not 0 < len(node.id) <= LONGEST_KEY:
+            raise FatalError(f"the planner gave an action id twice or an unusable one: {node.id!r}")
+        if not seen.issuperset(node.depends_on):
+            raise FatalError(f"the planner lets {node.id!r} depend on what does not come before it")
+        seen.add(node.id)
+    return graph.actions
+
+
+def _keep(plan: ActionPlan, nodes: Iterable[PlannedAction], findings: dict[str, Finding]) -> None:
+    """Insert new steps, take back those no longer planned, and give failed ones another chance."""
+    rows = [_row(plan, node, findings) for node in nodes]
+    ActionStep.objects.bulk_create(rows, ignore_conflicts=True)
+    keys = [row.key for row in rows]
+    steps = ActionStep.objects.filter(action_plan=plan)
+    _cancel(steps.exclude(key__in=keys), NOT_CALLED_FOR)
+    again = steps.filter(key__in=keys).filter(
+        Q(status=ActionStatus.FAILED)
+        | Q(status=ActionStatus.CANCELLED, message__in=[NOT_CALLED_FOR, UPSTREAM])
+    )
+    unapproved = Q(requires_approval=True, approved_by__isnull=True)
+    again.filter(unapproved).update(status=ActionStatus.APPROVAL, message="", finished_at=None)
+    again.exclude(unapproved).update(status=ActionStatus.READY, message="", finished_at=None)
+
+
+def _row(plan: ActionPlan, node: PlannedAction, findings: dict[str, Finding]) -> ActionStep:
+    if node.finding_id is not None and node.finding_id not in findings:
+        raise FatalError(f"the planner names a finding that it was not shown: {node.finding_id!r}")
+    return ActionStep(
+        site=plan.site,
+        action_plan=plan,
+        key=node.id,
+        action=node.action,
+        destination=node.destination,
+        finding=findings[node.finding_id] if node.finding_id else None,
+        depends_on=list(node.depends_on),
+        arguments=node.arguments,
+        reason=node.reason,
+        status=ActionStatus.APPROVAL if node.requires_approval else ActionStatus.READY,
+        requires_approval=node.requires_approval,
+    )
+
+
+def _retire_earlier(plan: ActionPlan) -> None:
+    """What still waits from earlier runs of the unit is not done any more."""
+    others = ActionStep.objects.filter(action_plan__inspection=plan.inspection_id)
+    _cancel(others.exclude(action_plan=plan), REPLACED)
+
+
+def _cancel(steps: QuerySet[ActionStep], message: str) -> None:
+    steps.filter(status__in=[*OPEN, ActionStatus.FAILED]).update(
+        status=ActionStatus.CANCELLED, message=message, finished_at=timezone.now()
+    )

@@ -29,6 +29,12 @@ ENGINES: dict[tuple[Architecture, str], str] = {
     (Architecture.LLM, "openai"): "models_runtime.llm.openai:load",
     (Architecture.LLM, "transformers"): "models_runtime.llm.transformers_chat:load",
     (Architecture.LAM, "embedded"): "models_runtime.lam.planner:load",
+    (Architecture.MLM, "memory"): "models_runtime.memory:load_embedder",
+    (Architecture.VLM, "memory"): "models_runtime.memory:load_extractor",
+    (Architecture.SAM, "memory"): "models_runtime.memory:load_segmenter",
+    (Architecture.SLM, "memory"): "models_runtime.memory:load_triage",
+    (Architecture.LLM, "memory"): "models_runtime.memory:load_writer",
+    (Architecture.LAM, "memory"): "models_runtime.memory:load_planner",
 }
 """(architecture, scheme) → ``module:function``; the function takes an EngineSpec."""
 
@@ -73,6 +79,13 @@ def parse_cascade(text: str) -> tuple[EngineSpec, ...]:
     return specs
 
 
+def _for_engine(text: str) -> EngineSpec:
+    """Parse a setting string without what the runtime itself reads in it."""
+    spec = EngineSpec.parse(text)
+    options = {key: value for key, value in spec.options.items() if key != "cost_per_hour"}
+    return EngineSpec(spec.scheme, spec.target, options)
+
+
 class Registry:
     """Loads each engine once; a second caller of the same engine waits for the first load."""
 
@@ -89,8 +102,13 @@ class Registry:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._loaded:
-                self._loaded[key] = self._loader(architecture, text)(EngineSpec.parse(text))
+                self._loaded[key] = self._loader(architecture, text)(_for_engine(text))
             return self._loaded[key]
+
+    def put(self, architecture: Architecture, text: str, engine: Engine) -> None:
+        """Answer with this engine for a setting string from now on; for tests and own engines."""
+        with self._guard:
+            self._loaded[(architecture, text.strip())] = engine
 
     def _loader(self, architecture: Architecture, text: str) -> Callable[[EngineSpec], Any]:
         scheme = EngineSpec.parse(text).scheme

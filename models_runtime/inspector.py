@@ -1,0 +1,365 @@
+"""The steps of an inspection as plain functions: typed values in, a typed value and a record out.
+
+The Django pipeline and the command line call the same functions. None of them keeps state: engines
+come from the Runtime that is passed in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from models_runtime.calibration import softmax
+from models_runtime.cascade import CascadeAnswer, cost_microusd, run_cascade, run_cascade_many
+from models_runtime.contracts import (
+    ActionGraph,
+    ActionInput,
+    Architecture,
+    AttributeResult,
+    Comparison,
+    DefectCandidate,
+    EngineRef,
+    Extraction,
+    Extractor,
+    Finding,
+    PhotoPixels,
+    Probability,
+    Report,
+    ReportInput,
+    Triage,
+    TriageInput,
+    Value,
+)
+from models_runtime.outlining import merge_candidates, outline_candidates
+from models_runtime.plans import PlanSpec
+from models_runtime.router import choose_for_step
+from models_runtime.runtime import Runtime
+from models_runtime.scaling import WorkingCopy
+
+__all__ = [
+    "Comparer",
+    "Done",
+    "Route",
+    "Runtime",
+    "StepRecord",
+    "case_text",
+    "compare_photo",
+    "embed_text",
+    "extract_photo",
+    "extract_photos",
+    "photo_embedding",
+    "plan_actions",
+    "plan_text",
+    "route_photo",
+    "segment_findings",
+    "triage_case",
+    "write_report",
+]
+
+T = TypeVar("T")
+
+EXTRACTION_SURE = 0.5
+"""Calibrated confidence of an extraction below which the next engine of the cascade is asked."""
+
+ROUTE_SURE = 0.5
+"""Share of a plan among all plans below which a person chooses."""
+
+_ANY_ANSWER = 0.0
+_TEXT_TEMPERATURE = 0.05
+_IMAGE_TEMPERATURE = 0.02
+_ANY_PHOTO = PlanSpec(name="any photo")
+
+
+class StepRecord(Value):
+    """What a step leaves behind: who answered, why that one, how long, how sure, at what cost.
+
+    ``run_ms`` in milliseconds; ``cost_microusd`` in millionths of a US dollar of compute time.
+    ``escalated``: more than the first engine was asked. ``to_person``: no engine was sure enough.
+    """
+
+    step: str
+    architecture: Architecture
+    engine: str
+    version: str
+    reason: str
+    run_ms: float
+    confidence: Probability | None = None
+    escalated: bool = False
+    to_person: bool = False
+    cost_microusd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """A step's answer and its record."""
+
+    value: T
+    record: StepRecord
+
+
+class Route(Value):
+    """Which plan fits. ``plan`` is its place in the list asked, None where a person must choose.
+
+    ``scores``: one share per plan, sum 1. ``embedding``: of the text, unit length, or empty.
+    """
+
+    plan: int | None
+    scores: tuple[float, ...]
+    embedding: tuple[float, ...] = ()
+
+
+class Comparer(Protocol):
+    """Something that knows normal photos and says what deviates from them."""
+
+    @property
+    def ref(self) -> EngineRef: ...
+
+    def compare(self, photo: PhotoPixels) -> Comparison: ...
+
+
+def route_photo(
+    runtime: Runtime,
+    plans: Sequence[PlanSpec],
+    text: str,
+    image_embedding: Sequence[float] = (),
+) -> Done[Route]:
+    """Choose the plan nearest in meaning to the operator's words and, where given, the photo.
+
+    ``image_embedding`` is from ``photo_embedding``. With one plan no model runs.
+    """
+    if not plans:
+        raise ValueError("routing needs at least one plan")
+    if len(plans) == 1:
+        return Done(Route(plan=0, scores=(1.0,)), _by_rule("route", "there is only one plan"))
+    if not text.strip() and not image_embedding:
+        even = tuple(1 / len(plans) for _ in plans)
+        nothing = _by_rule("route", "nothing to go by: no note and no readable photo")
+        return Done(Route(plan=None, scores=even), nothing)
+    engine, started = runtime.embedder(), time.perf_counter()
+    rows = engine.embed([text, *(plan_text(plan) for plan in plans)])
+    shares = _shares(rows, bool(text.strip()), image_embedding)
+    best = int(np.argmax(shares))
+    sure = float(shares[best]) >= ROUTE_SURE
+    route = Route(
+        plan=best if sure else None,
+        scores=tuple(float(s) for s in shares),
+        embedding=tuple(float(v) for v in rows[0]) if text.strip() else (),
+    )
+    ending = "" if sure else "; no plan fits clearly, a person chooses"
+    record = _timed(runtime, "route", engine.ref, started, float(shares[best]), ending)
+    return Done(route, record.model_copy(update={"to_person": not sure}))
+
+
+def photo_embedding(runtime: Runtime, photo: PhotoPixels) -> tuple[float, ...]:
+    """Place a photo in the sentence encoder's space, without any plan; empty if it can't be."""
+    extractor = runtime.extractors()[0].load()
+    (extraction,) = extractor.extract([WorkingCopy.of(photo).photo], _ANY_PHOTO)
+    return extraction.embedding
+
+
+def embed_text(runtime: Runtime, text: str) -> Done[tuple[float, ...]]:
+    """Embed a text such as ``case_text`` for the search of similar cases; unit length."""
+    engine, started = runtime.embedder(), time.perf_counter()
+    row = engine.embed([text])[0]
+    return Done(
+        tuple(float(v) for v in row), _timed(runtime, "route", engine.ref, started, None, "")
+    )
+
+
+def plan_text(plan: PlanSpec) -> str:
+    """The plan in words, as the sentence encoder reads it."""
+    asked = ", ".join(c.title or c.key for c in plan.characteristics)
+    defects = ", ".join(defect.name for defect in plan.defects)
+    parts = [plan.name, plan.description, f"asks {asked}" * bool(asked)]
+    return ". ".join(part for part in (*parts, f"defects {defects}" * bool(defects)) if part)
+
+
+def case_text(
+    plan: PlanSpec,
+    attributes: Sequence[AttributeResult],
+    findings: Sequence[Finding],
+    triage: Triage | None,
+    note: str = "",
+) -> str:
+    """The inspection in words, for its embedding: what it was, what was found, what came of it."""
+    named = {d.key: d.name for d in plan.defects}
+    facts = [f"{a.key} {a.value}" for a in attributes if a.value is not None and not a.abstained]
+    found = [f"{f.severity} {named.get(f.type, f.type)}" for f in findings]
+    outcome = f"disposition {triage.disposition}" if triage else ""
+    parts = [plan.name, ", ".join(facts), ", ".join(found) or "no findings", outcome, note.strip()]
+    return ". ".join(part for part in parts if part)
+
+
+def extract_photo(runtime: Runtime, photo: PhotoPixels, plan: PlanSpec) -> Done[Extraction]:
+    """Ask the plan's questions of one photo."""
+    return extract_photos(runtime, [photo], plan)[0]
+
+
+def extract_photos(
+    runtime: Runtime, photos: Sequence[PhotoPixels], plan: PlanSpec
+) -> list[Done[Extraction]]:
+    """Ask the plan's questions of several photos in one pass; time is shared out evenly."""
+    if not photos:
+        return []
+    copies = [WorkingCopy.of(photo) for photo in photos]
+
+    def call(engine: Extractor, asked: list[WorkingCopy]) -> list[Extraction]:
+        return engine.extract([copy.photo for copy in asked], plan)
+
+    answers = run_cascade_many(
+        runtime.extractors(), copies, call, _extraction_confidence, EXTRACTION_SURE
+    )
+    return [
+        Done(_restored(answer.value, copy), _recorded("extract", answer))
+        for answer, copy in zip(answers, copies, strict=True)
+    ]
+
+
+def compare_photo(runtime: Runtime, comparer: Comparer, photo: PhotoPixels) -> Done[Comparison]:
+    """Compare a photo with golden references."""
+    started = time.perf_counter()
+    comparison = comparer.compare(photo)
+    record = _timed(runtime, "compare", comparer.ref, started, None, "")
+    return Done(comparison, record)
+
+
+def segment_findings(
+    runtime: Runtime,
+    photo: PhotoPixels,
+    candidates: Sequence[DefectCandidate],
+    plan: PlanSpec,
+    comparison: Comparison | None = None,
+) -> Done[tuple[Finding, ...]]:
+    """Give each candidate, and each deviation of a comparison, its pixels.
+
+    Ids are the same whenever photo, type, source and box are. A mask that is empty or hopeless by
+    the segmenter's own estimate is left out, and its finding keeps the box.
+    """
+    merged = merge_candidates(candidates, comparison)
+    if not merged:
+        return Done((), _by_rule("segment", "nothing was pointed at, so nothing to outline"))
+    segmenter, started = runtime.segmenter(), time.perf_counter()
+    findings = outline_candidates(segmenter, photo, merged, plan.mm_per_px)
+    sure = [f.mask_confidence for f in findings if f.mask_confidence is not None]
+    mean = sum(sure) / len(sure) if sure else None
+    boxes = len(findings) - len(sure)
+    note = f"; {boxes} of {len(findings)} keep their box only" if boxes else ""
+    return Done(findings, _timed(runtime, "segment", segmenter.ref, started, mean, note))
+
+
+def triage_case(runtime: Runtime, case: TriageInput) -> Done[Triage]:
+    """Decide what happens with the unit; below the plan's ``review_below`` a person must look."""
+    answer = run_cascade(
+        runtime.triagers(),
+        lambda engine: engine.triage(case),
+        lambda triage: triage.confidence,
+        case.plan.policy.review_below,
+    )
+    triage = answer.value
+    if answer.to_person and not triage.needs_review:
+        reason = f"only {triage.confidence:.0%} sure of the disposition"
+        reasons = (*triage.reasons, reason)
+        triage = triage.model_copy(update={"needs_review": True, "reasons": reasons})
+    return Done(triage, _recorded("triage", answer))
+
+
+def write_report(runtime: Runtime, evidence: ReportInput) -> Done[Report]:
+    """Write the report; confidence is the share of claims that stood as the writer put them."""
+    answer = run_cascade(
+        runtime.writers(), lambda writer: writer.write(evidence), _grounded_share, _ANY_ANSWER
+    )
+    return Done(answer.value, _recorded("report", answer))
+
+
+def plan_actions(runtime: Runtime, case: ActionInput) -> Done[ActionGraph]:
+    """Plan the actions that the playbook allows."""
+    answer = run_cascade(
+        runtime.planners(), lambda planner: planner.plan(case), lambda graph: 1.0, _ANY_ANSWER
+    )
+    return Done(answer.value, _recorded("act", answer))
+
+
+def _grounded_share(report: Report) -> float:
+    if not report.claims:
+        return 1.0
+    return sum(not claim.replaced for claim in report.claims) / len(report.claims)
+
+
+def _extraction_confidence(extraction: Extraction) -> float:
+    return 0.0 if extraction.abstained else extraction.confidence
+
+
+def _restored(extraction: Extraction, copy: WorkingCopy) -> Extraction:
+    """Bring boxes from the working copy back to pixels of the photo."""
+    if copy.scale == 1.0:
+        return extraction
+    defects = tuple(
+        d.model_copy(update={"box": copy.box_in_photo(d.box)}) for d in extraction.defects
+    )
+    return extraction.model_copy(update={"defects": defects})
+
+
+def _shares(
+    rows: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    has_text: bool,
+    image_embedding: Sequence[float],
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """One share per plan, from the words and the photo, each weighing the same."""
+    plans = rows[1:].astype(np.float64)
+    votes = []
+    if has_text:
+        votes.append(softmax(plans @ rows[0], _TEXT_TEMPERATURE))
+    if image_embedding:
+        votes.append(softmax(plans @ np.asarray(image_embedding), _IMAGE_TEMPERATURE))
+    return np.asarray(np.mean(votes, axis=0))
+
+
+def _by_rule(step: str, reason: str) -> StepRecord:
+    return StepRecord(
+        step=step,
+        architecture=Architecture.RULES,
+        engine="rules",
+        version="1",
+        reason=reason,
+        run_ms=0.0,
+    )
+
+
+def _timed(
+    runtime: Runtime,
+    step: str,
+    ref: EngineRef,
+    started: float,
+    confidence: float | None,
+    note: str,
+) -> StepRecord:
+    ms = (time.perf_counter() - started) * 1000
+    return StepRecord(
+        step=step,
+        architecture=ref.architecture,
+        engine=ref.engine,
+        version=ref.version,
+        reason=choose_for_step(step).reason + note,
+        run_ms=round(ms, 3),
+        confidence=confidence,
+        cost_microusd=cost_microusd(ms, runtime.cost_per_hour),
+    )
+
+
+def _recorded(step: str, answer: CascadeAnswer[T]) -> StepRecord:
+    return StepRecord(
+        step=step,
+        architecture=answer.ref.architecture,
+        engine=answer.ref.engine,
+        version=answer.ref.version,
+        reason=f"{choose_for_step(step).reason}; {answer.reason}",
+        run_ms=round(answer.run_ms, 3),
+        confidence=answer.confidence,
+        escalated=answer.escalated,
+        to_person=answer.to_person,
+        cost_microusd=answer.cost_microusd,
+    )

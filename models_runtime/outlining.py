@@ -1,0 +1,155 @@
+"""From what was pointed at to findings with pixels: box prompts, masks, ids and areas."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_runtime import masks
+from models_runtime.contracts import (
+    Box,
+    Comparison,
+    DefectCandidate,
+    Finding,
+    FindingSource,
+    Mask,
+    MaskCandidate,
+    PhotoPixels,
+    Prompt,
+    Segmenter,
+)
+from models_runtime.plans import Severity
+from models_runtime.scaling import WorkingCopy, box_iou, clipped
+
+DEVIATION = "deviation"
+"""Type of a finding that differs from golden photos and that the catalogue has no word for."""
+
+HOPELESS_IOU = 0.3
+"""Below this predicted IoU a mask misleads more than the box it came from."""
+
+MOST_FINDINGS = 50
+
+_SAME_PLACE = 0.3
+_SAME_MASK = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """A candidate, with the coarse pixels of a comparison where it came from one."""
+
+    candidate: DefectCandidate
+    pixels: NDArray[np.bool_] | None = None
+
+
+def merge_candidates(
+    candidates: Sequence[DefectCandidate], comparison: Comparison | None
+) -> tuple[Pointed, ...]:
+    """Join what the extractor and the comparison point at, surest first, at most 50.
+
+    Where both point at the same place, the extractor's word for it stands, and two witnesses make
+    it surer: 1 - (1 - p)(1 - q).
+    """
+    merged = [Pointed(c) for c in candidates]
+    for deviation in comparison.deviations if comparison else ():
+        twin = _twin(merged, deviation.box)
+        if twin is None:
+            candidate = DefectCandidate(
+                type=DEVIATION,
+                box=deviation.box,
+                confidence=deviation.score,
+                severity=Severity.MAJOR,
+                source=FindingSource.GOLDEN,
+            )
+            merged.append(Pointed(candidate, deviation.mask))
+            continue
+        known = merged[twin].candidate
+        surer = 1 - (1 - known.confidence) * (1 - deviation.score)
+        both = known.model_copy(update={"confidence": surer})
+        merged[twin] = Pointed(both, deviation.mask)
+    merged.sort(key=lambda p: -p.candidate.confidence)
+    return tuple(merged[:MOST_FINDINGS])
+
+
+def outline_candidates(
+    segmenter: Segmenter,
+    photo: PhotoPixels,
+    pointed: Sequence[Pointed],
+    mm_per_px: float | None,
+) -> tuple[Finding, ...]:
+    """Segment all candidates of one photo with one embedding; doubles of a type are dropped."""
+    copy = WorkingCopy.of(photo)
+    inside = [(p, box) for p in pointed if (box := copy.box_in_copy(p.candidate.box))]
+    if not inside:
+        return ()
+    embedding = segmenter.embed(copy.photo)
+    answers = segmenter.decode(embedding, [Prompt(box=box) for _, box in inside])
+    findings: list[Finding] = []
+    for (point, _), choices in zip(inside, answers, strict=True):
+        mask, sure = _best_mask(choices, copy, point.pixels)
+        finding = _finding(photo, point.candidate, mask, sure, mm_per_px)
+        if not any(_is_double(finding, other) for other in findings):
+            findings.append(finding)
+    return tuple(findings)
+
+
+def finding_id(photo_sha256: str, candidate: DefectCandidate) -> str:
+    """Twelve hex digits that are the same for the same photo, type, source and box (whole px)."""
+    box = candidate.box
+    corners = ",".join(str(round(v)) for v in (box.x1, box.y1, box.x2, box.y2))
+    text = f"{photo_sha256}:{candidate.type}:{candidate.source}:{corners}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _twin(merged: Sequence[Pointed], box: Box) -> int | None:
+    places = [(box_iou(p.candidate.box, box), i) for i, p in enumerate(merged) if p.pixels is None]
+    best = max(places, default=(0.0, -1))
+    return best[1] if best[0] >= _SAME_PLACE else None
+
+
+def _best_mask(
+    choices: Sequence[MaskCandidate], copy: WorkingCopy, coarse: NDArray[np.bool_] | None
+) -> tuple[Mask | None, float | None]:
+    """The segmenter's best mask; else the comparison's coarse one; else none."""
+    best = max(choices, key=lambda c: c.predicted_iou, default=None)
+    if best is not None and best.area > 0 and best.predicted_iou >= HOPELESS_IOU:
+        if copy.scale == 1.0:
+            return best.mask, best.predicted_iou
+        return masks.encode(copy.mask_in_photo(masks.decode(best.mask))), best.predicted_iou
+    if coarse is not None and coarse.any():
+        return masks.encode(coarse), None
+    return None, None
+
+
+def _finding(
+    photo: PhotoPixels,
+    candidate: DefectCandidate,
+    mask: Mask | None,
+    sure: float | None,
+    mm_per_px: float | None,
+) -> Finding:
+    inside = clipped(candidate.box, photo.width, photo.height) or candidate.box
+    area = masks.area(mask) if mask else round(inside.area)
+    return Finding(
+        id=finding_id(photo.sha256, candidate),
+        type=candidate.type,
+        box=(masks.bounding_box(mask) if mask else None) or inside,
+        mask=mask,
+        area_px=area,
+        area_mm2=None if mm_per_px is None else round(area * mm_per_px**2, 4),
+        severity=candidate.severity,
+        confidence=candidate.confidence,
+        mask_confidence=sure,
+        source=candidate.source,
+    )
+
+
+def _is_double(finding: Finding, other: Finding) -> bool:
+    if finding.id == other.id:
+        return True
+    if finding.mask is None or other.mask is None or finding.type != other.type:
+        return False
+    return masks.iou(finding.mask, other.mask) >= _SAME_MASK

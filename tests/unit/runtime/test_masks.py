@@ -1,0 +1,55 @@
+"""Masks survive the way into COCO run-length encoding and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from models_runtime import masks
+from models_runtime.contracts import Box, Mask
+
+SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+@given(hnp.arrays(np.bool_, SHAPES))
+def test_mask_comes_back_as_it_was(pixels: np.ndarray) -> None:
+    mask = masks.encode(pixels)
+    assert mask.size == pixels.shape
+    assert (masks.decode(mask) == pixels).all()
+    assert masks.area(mask) == pixels.sum()
+
+
+@given(hnp.arrays(np.bool_, (13, 17)), hnp.arrays(np.bool_, (13, 17)))
+def test_iou_is_that_of_the_pixels(left: np.ndarray, right: np.ndarray) -> None:
+    either = (left | right).sum()
+    expected = (left & right).sum() / either if either else 1.0
+    assert masks.iou(masks.encode(left), masks.encode(right)) == pytest.approx(expected)
+
+
+def test_large_runs_are_packed_right() -> None:
+    pixels = np.zeros((3000, 4000), bool)
+    pixels[100:2900, 1:3999] = True
+    pixels[5, 5] = True
+    assert (masks.decode(masks.encode(pixels)) == pixels).all()
+
+
+def test_box_is_the_tightest_and_none_for_an_empty_mask() -> None:
+    pixels = np.zeros((20, 30), bool)
+    assert masks.bounding_box(masks.encode(pixels)) is None
+    pixels[3:7, 10:12] = True
+    assert masks.bounding_box(masks.encode(pixels)) == Box(x1=10, y1=3, x2=12, y2=7)
+
+
+def test_runs_that_do_not_fit_the_size_are_refused() -> None:
+    mask = masks.encode(np.ones((4, 4), bool))
+    with pytest.raises(ValueError, match="don't add up"):
+        masks.decode(Mask(size=(5, 5), counts=mask.counts))
+
+
+def test_masks_of_different_sizes_do_not_compare() -> None:
+    left, right = masks.encode(np.ones((2, 3), bool)), masks.encode(np.ones((3, 2), bool))
+    with pytest.raises(ValueError, match="differ in size"):
+        masks.iou(left, right)

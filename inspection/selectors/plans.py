@@ -9,7 +9,7 @@ from inspection.models import GoldenPhoto, Plan, PlanVersion, Site
 
 def active_plans(site: Site) -> QuerySet[Plan]:
     """Plans that new photos may be given to, by name."""
-    return Plan.objects.for_site(site).filter(is_active=True, current__isnull=False)
+    return Plan.objects.filter(site=site, is_active=True, current__isnull=False)
 
 
 def plans_with_use(site: Site) -> QuerySet[Plan]:
@@ -17,9 +17,7 @@ def plans_with_use(site: Site) -> QuerySet[Plan]:
     return (
         Plan.objects.for_site(site)
         .select_related("current")
-        .annotate(
-            inspection_count=Count("inspections"), last_used=Max("inspections__created_at")
-        )
+        .annotate(inspection_count=Count("inspections"), last_used=Max("inspections__created_at"))
         .order_by("-is_active", "name")
     )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
-from inspection.views import home, session, upload
+from inspection.views import home, inspection, inspections, photos, session, upload
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *home.urlpatterns,
     *session.urlpatterns,
     *upload.urlpatterns,
+    *inspections.urlpatterns,
+    *inspection.urlpatterns,
+    *photos.urlpatterns,
 ]

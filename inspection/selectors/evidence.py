@@ -1,0 +1,260 @@
+"""Everything the page of one inspection shows, gathered in a fixed number of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+
+from inspection.models import (
+    ActionStep,
+    AttributeValue,
+    Finding,
+    Inspection,
+    Photo,
+    Report,
+    Review,
+    Run,
+    StepRun,
+    Ticket,
+)
+from inspection.models.choices import FindingStatus, InspectionStatus, RunStatus, StepStatus
+from inspection.selectors.findings import current_findings
+from models_runtime.plans import DefectType, PlanSpec
+
+FINISHED = (StepStatus.DONE, StepStatus.SKIPPED, StepStatus.FAILED)
+SEVERITIES = ("minor", "major", "critical")
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A finding with what the catalogue says of its class."""
+
+    finding: Finding
+    number: int
+    name: str
+    definition: str
+    options: list[DefectType]
+
+    @property
+    def changed(self) -> bool:
+        """Whether a person gave it another class or severity than the model."""
+        finding = self.finding
+        return bool(finding.model_type) and (finding.model_type, finding.model_severity) != (
+            finding.type,
+            finding.severity,
+        )
+
+
+@dataclass(frozen=True)
+class AttributeRow:
+    """An answer with the words of its characteristic."""
+
+    title: str
+    answer: str
+    value: AttributeValue
+    alternatives: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A sentence of the report; ``links`` are (words, address inside the page) of its evidence."""
+
+    text: str
+    replaced: bool
+    links: list[tuple[str, str]]
+
+
+@dataclass
+class Evidence:
+    """One inspection with all that hangs on it."""
+
+    inspection: Inspection
+    photos: list[Photo]
+    findings: list[FindingRow]
+    attributes: list[AttributeRow]
+    run: Run | None
+    steps: list[StepRun]
+    report: Report | None
+    claims: list[ClaimRow]
+    reviews: list[Review]
+    tickets: list[Ticket]
+    actions: list[ActionStep]
+    suggested: str = ""
+    duplicates: list[Photo] = field(default_factory=list)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether something is still going to change by itself."""
+        unfinished = (InspectionStatus.RECEIVED, InspectionStatus.RUNNING)
+        running = self.run is not None and self.run.status == RunStatus.RUNNING
+        return running or self.inspection.status in unfinished
+
+    @property
+    def is_waiting_outside(self) -> bool:
+        """Whether a ticket is on its way."""
+        return any(ticket.status == "pending" for ticket in self.tickets)
+
+    @property
+    def steps_done(self) -> int:
+        return sum(step.status in FINISHED for step in self.steps)
+
+    @property
+    def step_now(self) -> StepRun | None:
+        return next((step for step in self.steps if step.status not in FINISHED), None)
+
+    @property
+    def total_ms(self) -> float:
+        return sum(step.run_ms or 0 for step in self.steps)
+
+    @property
+    def total_cost(self) -> int:
+        return sum(step.cost_microusd for step in self.steps)
+
+
+def gather(inspection: Inspection) -> Evidence:
+    """Read all rows that belong to an inspection, in the same number of queries for any of them."""
+    spec = inspection.plan_version.parsed() if inspection.plan_version else None
+    rows = [_finding_row(n, f, spec) for n, f in enumerate(current_findings(inspection), start=1)]
+    run = inspection.current_run
+    report = Report.objects.filter(run=run).first() if run else None
+    photos = list(inspection.photos.select_related("duplicate_of__inspection").defer("embedding"))
+    return Evidence(
+        inspection=inspection,
+        photos=photos,
+        findings=rows,
+        attributes=_attributes(run, spec),
+        run=run,
+        steps=list(run.steps.all()) if run else [],
+        report=report,
+        claims=_claims(report, rows),
+        reviews=list(inspection.reviews.select_related("reviewer", "finding").order_by("-pk")),
+        tickets=list(inspection.tickets.select_related("connector", "finding")),
+        actions=_actions(inspection),
+        suggested=_by_policy(rows, spec),
+        duplicates=[photo for photo in photos if photo.duplicate_of],
+    )
+
+
+def _actions(inspection: Inspection) -> list[ActionStep]:
+    rows = ActionStep.objects.filter(action_plan__run=inspection.current_run)
+    return list(rows.select_related("finding", "approved_by"))
+
+
+def _finding_row(number: int, finding: Finding, spec: PlanSpec | None) -> FindingRow:
+    defect = spec.defect(finding.type) if spec else None
+    return FindingRow(
+        finding=finding,
+        number=number,
+        name=defect.name if defect else finding.type.replace("_", " ").replace("-", " "),
+        definition=defect.definition if defect else "",
+        options=list(spec.defects) if spec else [],
+    )
+
+
+def _attributes(run: Run | None, spec: PlanSpec | None) -> list[AttributeRow]:
+    if run is None:
+        return []
+    values = {value.key: value for value in AttributeValue.objects.filter(run=run)}
+    order = [c.key for c in spec.characteristics] if spec else []
+    titles = {c.key: c.title or c.key for c in spec.characteristics} if spec else {}
+    units = {c.key: c.unit for c in spec.characteristics} if spec else {}
+    scales = {c.key for c in spec.characteristics if c.kind == "scale"} if spec else set()
+    keys = [*(k for k in order if k in values), *(k for k in values if k not in order)]
+    return [
+        AttributeRow(
+            title=titles.get(key, key),
+            answer=_answer(values[key].value, units.get(key, ""), key in scales),
+            value=values[key],
+            alternatives=_likeliest(values[key].alternatives),
+        )
+        for key in keys
+    ]
+
+
+def _answer(value: Any, unit: str, is_scale: bool) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_scale:
+        return f"{value} of 10"
+    return f"{value} {unit}".strip()
+
+
+def _likeliest(alternatives: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(alternatives.items(), key=lambda pair: -pair[1])[:3]
+
+
+def _claims(report: Report | None, rows: list[FindingRow]) -> list[ClaimRow]:
+    if report is None:
+        return []
+    by_id = {key: row for row in rows for key in (row.finding.key, str(row.finding.pk))}
+    return [
+        ClaimRow(
+            text=claim["text"],
+            replaced=claim.get("replaced", False),
+            links=[_evidence_link(reference, by_id) for reference in claim.get("evidence", [])],
+        )
+        for claim in report.claims
+    ]
+
+
+def _evidence_link(reference: str, by_id: dict[str, FindingRow]) -> tuple[str, str]:
+    kind, _, key = reference.partition(":")
+    if kind == "finding" and key in by_id:
+        row = by_id[key]
+        return (f"finding {row.number}", f"#finding-{row.finding.pk}")
+    if kind == "attribute":
+        return (key.replace("_", " "), f"#attribute-{key}")
+    if kind == "triage":
+        return ("disposition", "#decision")
+    return (kind, "#photo")
+
+
+def _by_policy(rows: list[FindingRow], spec: PlanSpec | None) -> str:
+    """The disposition that the plan's policy gives to the findings in force."""
+    if spec is None:
+        return ""
+    kept = [row.finding for row in rows if row.finding.status != FindingStatus.REJECTED]
+    if not kept:
+        return "accept"
+    worst = max(kept, key=lambda finding: SEVERITIES.index(finding.severity)).severity
+    return str(getattr(spec.policy, worst))
+
+
+def overlay(evidence: Evidence) -> dict[str, Any]:
+    """What the viewer draws: photos with addresses, findings with boxes and masks."""
+    return {
+        "photos": [
+            {
+                "id": str(photo.pk),
+                "url": reverse("photo-file", args=[photo.pk, "view"]),
+                "width": photo.width,
+                "height": photo.height,
+                "name": photo.name,
+            }
+            for photo in evidence.photos
+            if photo.view_key
+        ],
+        "findings": [_shape(row) for row in evidence.findings],
+    }
+
+
+def _shape(row: FindingRow) -> dict[str, Any]:
+    finding = row.finding
+    mask = None
+    if finding.mask_counts:
+        size = [finding.mask_height, finding.mask_width]
+        mask = {"size": size, "counts": finding.mask_counts}
+    return {
+        "id": str(finding.pk),
+        "photo": str(finding.photo_id),
+        "number": row.number,
+        "name": row.name,
+        "severity": finding.severity,
+        "status": finding.status,
+        "box": [finding.x1, finding.y1, finding.x2, finding.y2],
+        "mask": mask,
+    }

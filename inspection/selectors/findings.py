@@ -1,0 +1,32 @@
+"""Which findings are in force."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from inspection.models import Finding, Inspection
+from inspection.models.choices import FindingStatus
+
+
+def current_findings(inspection: Inspection) -> list[Finding]:
+    """What the current run or a person sees, and what a person judged in an earlier run.
+
+    A judged finding that the current run has seen again (same ``identity``) is there once.
+    """
+    mine = Q(run_id=inspection.current_run_id) | Q(run__isnull=True)
+    rows: QuerySet[Finding] = Finding.objects.filter(inspection=inspection).filter(
+        mine | ~Q(status=FindingStatus.OPEN)
+    )
+    in_force: dict[object, Finding] = {}
+    for finding in rows.order_by("created_at", "id"):
+        kept = in_force.get(finding.identity)
+        if kept is None or finding.run_id in (inspection.current_run_id, None):
+            in_force[finding.identity] = finding
+    return sorted(in_force.values(), key=_worst_first)
+
+
+def _worst_first(finding: Finding) -> tuple[int, float, str]:
+    """By what the model said, so that the list keeps its order while a person works on it."""
+    severity = finding.model_severity or finding.severity
+    rank = {"critical": 0, "major": 1, "minor": 2}.get(severity, 3)
+    return (rank, -finding.confidence, str(finding.pk))

@@ -1,0 +1,207 @@
+"""Verdicts of people: each is a row that is never changed, and the current word follows from it.
+
+Every function is one transaction: lock the inspection, check, write the verdict, update what it is
+about. A repeated ``client_key`` returns the verdict that is already there, so a double click or a
+replay after a lost connection changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from inspection.celery import app
+from inspection.models import Finding, Inspection, Membership, Review
+from inspection.models.choices import (
+    DispositionChoice,
+    FindingStatus,
+    InspectionStatus,
+    ReviewKind,
+    Role,
+    SeverityChoice,
+)
+from inspection.selectors.findings import current_findings
+
+Change = dict[str, str]
+logger = logging.getLogger(__name__)
+
+ACT_TASK = "actions.act_after_decision"
+SEVERITY_RANK = {severity: rank for rank, severity in enumerate(SeverityChoice.values)}
+DECIDABLE = (InspectionStatus.REVIEW, InspectionStatus.DECIDED, InspectionStatus.FAILED)
+
+
+class ReviewRefusedError(Exception):
+    """The verdict can't be taken; the message says what to do instead."""
+
+
+def confirm_finding(
+    membership: Membership, finding: Finding, client_key: str, comment: str = ""
+) -> Review:
+    """Say that the finding is there and is what it is said to be."""
+    change: Change = {"status": FindingStatus.CONFIRMED}
+    return _judge(membership, finding, ReviewKind.CONFIRM_FINDING, change, client_key, comment)
+
+
+def reject_finding(
+    membership: Membership, finding: Finding, client_key: str, comment: str = ""
+) -> Review:
+    """Say that there is no such defect; no ticket is written for it."""
+    change: Change = {"status": FindingStatus.REJECTED}
+    return _judge(membership, finding, ReviewKind.REJECT_FINDING, change, client_key, comment)
+
+
+def change_finding(
+    membership: Membership,
+    finding: Finding,
+    client_key: str,
+    *,
+    type: str | None = None,
+    severity: str | None = None,
+    comment: str = "",
+) -> Review:
+    """Give the finding another class of the plan's catalogue, another severity, or both."""
+    change: Change = {"status": FindingStatus.CONFIRMED}
+    if type is not None:
+        change["type"] = _known_type(finding, type)
+    if severity is not None:
+        change["severity"] = _known_severity(severity)
+    if len(change) == 1:
+        raise ReviewRefusedError("Choose another class or severity first.")
+    return _judge(membership, finding, ReviewKind.CHANGE_FINDING, change, client_key, comment)
+
+
+@transaction.atomic
+def decide(
+    membership: Membership,
+    inspection: Inspection,
+    disposition: str,
+    client_key: str,
+    comment: str = "",
+) -> Review:
+    """Settle what happens with the unit, and wake the actions that follow from it."""
+    if disposition not in DispositionChoice.values:
+        raise ReviewRefusedError("Choose accept, rework, reject or hold.")
+    locked = _lock(membership, inspection.pk)
+    if (known := _already(locked, client_key)) is not None:
+        return known
+    if locked.status not in DECIDABLE:
+        raise ReviewRefusedError("The models are still looking at it. Decide when they are done.")
+    review = _write(
+        membership,
+        locked,
+        kind=ReviewKind.DISPOSITION,
+        before={"disposition": locked.disposition, "status": locked.status},
+        after={"disposition": disposition, "status": InspectionStatus.DECIDED},
+        client_key=client_key,
+        comment=comment,
+    )
+    Inspection.objects.filter(pk=locked.pk).update(
+        status=InspectionStatus.DECIDED,
+        disposition=disposition,
+        decided_by=membership.user,
+        decided_at=timezone.now(),
+    )
+    inspection.refresh_from_db(fields=["status", "disposition", "decided_by", "decided_at"])
+    transaction.on_commit(partial(wake_actions, locked.pk))
+    return review
+
+
+@transaction.atomic
+def _judge(
+    membership: Membership,
+    finding: Finding,
+    kind: ReviewKind,
+    change: Change,
+    client_key: str,
+    comment: str,
+) -> Review:
+    inspection = _lock(membership, finding.inspection_id)
+    if (known := _already(inspection, client_key)) is not None:
+        return known
+    current = Finding.objects.get(pk=finding.pk)
+    before = {field: getattr(current, field) for field in change}
+    review = _write(
+        membership,
+        inspection,
+        kind=kind,
+        finding=current,
+        before=before,
+        after=change,
+        client_key=client_key,
+        comment=comment,
+    )
+    kept = {
+        "model_type": current.model_type or current.type,
+        "model_severity": current.model_severity or current.severity,
+    }
+    Finding.objects.filter(pk=finding.pk).update(**change, **kept)
+    finding.refresh_from_db(fields=list(change))
+    _update_severity(inspection)
+    return review
+
+
+def _lock(membership: Membership, inspection_id: UUID) -> Inspection:
+    """The inspection, for us alone until the end of the transaction."""
+    if not membership.allows(Role.REVIEWER):
+        raise ReviewRefusedError("Only reviewers judge. Ask an admin for the role.")
+    rows = Inspection.objects.for_site(membership.site).select_for_update(no_key=True)
+    inspection: Inspection | None = rows.filter(pk=inspection_id).first()
+    if inspection is None:
+        raise ReviewRefusedError("This inspection belongs to another site.")
+    return inspection
+
+
+def _already(inspection: Inspection, client_key: str) -> Review | None:
+    if not client_key or len(client_key) > 64:
+        raise ReviewRefusedError("The request has no key of its own. Reload the page.")
+    known: Review | None = Review.objects.filter(
+        inspection=inspection, client_key=client_key
+    ).first()
+    return known
+
+
+def _write(membership: Membership, inspection: Inspection, **values: Any) -> Review:
+    values["comment"] = values["comment"].replace("\0", "").strip()[:2000]
+    review: Review = Review.objects.create(
+        site_id=membership.site_id, inspection=inspection, reviewer=membership.user, **values
+    )
+    return review
+
+
+def _update_severity(inspection: Inspection) -> None:
+    """The unit is as bad as its worst finding that nobody rejected."""
+    severities = [
+        finding.severity
+        for finding in current_findings(inspection)
+        if finding.status != FindingStatus.REJECTED
+    ]
+    worst = max(severities, key=SEVERITY_RANK.__getitem__, default="")
+    Inspection.objects.filter(pk=inspection.pk).update(severity=worst)
+
+
+def _known_type(finding: Finding, type: str) -> str:
+    version = finding.inspection.plan_version
+    known = {defect.key for defect in version.parsed().defects} if version else set()
+    if type not in known | {finding.type}:
+        raise ReviewRefusedError(f"“{type}” is not in the plan's defect catalogue.")
+    return type
+
+
+def _known_severity(severity: str) -> str:
+    if severity not in SeverityChoice.values:
+        raise ReviewRefusedError("Choose minor, major or critical.")
+    return severity
+
+
+def wake_actions(inspection_id: UUID) -> None:
+    """Tell the workers that a person has decided; the sweeper finds it if they don't hear."""
+    try:
+        app.send_task(ACT_TASK, args=[str(inspection_id)], queue="actions", retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("the broker did not take a message (%s); the sweeper will", error)

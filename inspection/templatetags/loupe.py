@@ -1,0 +1,70 @@
+"""How figures are written on the pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import uuid4
+
+from django import template
+from django.utils import timezone
+
+register = template.Library()
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0..1 as whole per cent; nothing where it is not known."""
+    return "" if share is None else f"{share * 100:.0f} %"
+
+
+@register.filter
+def milliseconds(value: float | None) -> str:
+    """A duration in the unit in which people would say it."""
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.1f} ms"
+    if value < 1000:
+        return f"{value:.0f} ms"
+    return f"{value / 1000:.1f} s"
+
+
+@register.filter
+def microusd(value: int | None) -> str:
+    """Millionths of a US dollar, with enough digits to tell small steps apart."""
+    if not value:
+        return "–"
+    if value < 10_000:
+        return f"{value / 10_000:.3f} ¢"
+    return f"$ {value / 1_000_000:.2f}"
+
+
+@register.filter
+def ago(moment: datetime) -> str:
+    """How long ago, in one unit."""
+    seconds = (timezone.now() - moment).total_seconds()
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if (count := int(seconds // size)) > 0:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+@register.filter
+def share_of_hundred(share: float | None) -> str:
+    """0..1 as a number 0..100 for the width of a bar."""
+    return f"{min(1.0, max(0.0, share or 0.0)) * 100:.1f}"
+
+
+@register.filter
+def area(finding: object) -> str:
+    """The area of a finding: in mm² where the plan knows the scale, else in pixels."""
+    mm2 = getattr(finding, "area_mm2", None)
+    if mm2 is not None:
+        return f"{mm2:,.1f} mm²".replace(",", " ")
+    return f"{getattr(finding, 'area_px', 0):,} px".replace(",", " ")
+
+
+@register.simple_tag
+def new_key() -> str:
+    """A key that makes a form count once, however often it is sent."""
+    return uuid4().hex

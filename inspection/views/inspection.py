@@ -1,0 +1,168 @@
+"""The page of one inspection, and the verdicts given on it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from inspection.access import MemberRequest, member_required
+from inspection.models import Finding, Inspection
+from inspection.models.choices import DispositionChoice, Role, SeverityChoice
+from inspection.selectors import inspections as reads
+from inspection.selectors.evidence import gather, overlay
+from inspection.services import reviews
+
+
+def find(request: MemberRequest, pk: UUID) -> Inspection:
+    """The site's inspection with all that the page names, or 404."""
+    rows = Inspection.objects.for_site(request.membership.site).select_related(
+        "plan", "plan_version", "current_run", "created_by", "decided_by", "site"
+    )
+    inspection: Inspection = get_object_or_404(rows.defer("search"), pk=pk)
+    return inspection
+
+
+def page_context(request: MemberRequest, inspection: Inspection) -> dict[str, Any]:
+    evidence = gather(inspection)
+    return {
+        "inspection": inspection,
+        "evidence": evidence,
+        "overlay": overlay(evidence),
+        "dispositions": DispositionChoice.choices,
+        "severities": SeverityChoice.choices,
+        "may_review": request.membership.allows(Role.REVIEWER),
+        "may_approve": request.membership.allows(Role.MANAGER),
+    }
+
+
+@require_safe
+@member_required()
+def inspection(request: MemberRequest, pk: UUID) -> HttpResponse:
+    """Photo with findings over it, what was read and decided, and how."""
+    found = find(request, pk)
+    context = page_context(request, found) | {"similar": reads.similar_cases(found)}
+    return render(request, "inspections/page.html", context)
+
+
+@require_safe
+@member_required()
+def live(request: MemberRequest, pk: UUID) -> HttpResponse:
+    """The parts that change while models are at work."""
+    found = find(request, pk)
+    context = page_context(request, found)
+    if not context["evidence"].is_live:
+        context["similar"] = reads.similar_cases(found)
+    return render(request, "inspections/parts.html", context)
+
+
+@require_POST
+@member_required(Role.REVIEWER)
+def judge_finding(request: MemberRequest, pk: UUID, finding_pk: UUID) -> HttpResponse:
+    """Confirm, reject or change one finding."""
+    found = find(request, pk)
+    finding = get_object_or_404(Finding, inspection=found, pk=finding_pk)
+    try:
+        _judge(request, finding)
+    except reviews.ReviewRefusedError as error:
+        return _refused(request, found, error)
+    return _answer(request, found)
+
+
+def _judge(request: MemberRequest, finding: Finding) -> None:
+    sent = request.POST
+    key, comment = sent.get("client_key", ""), sent.get("comment", "")
+    match sent.get("act"):
+        case "confirm":
+            reviews.confirm_finding(request.membership, finding, key, comment)
+        case "reject":
+            reviews.reject_finding(request.membership, finding, key, comment)
+        case "change":
+            type = sent.get("type") or None
+            severity = sent.get("severity") or None
+            reviews.change_finding(
+                request.membership, finding, key, type=type, severity=severity, comment=comment
+            )
+        case _:
+            raise reviews.ReviewRefusedError("Confirm, reject or change the finding.")
+
+
+@require_POST
+@member_required(Role.REVIEWER)
+def decide(request: MemberRequest, pk: UUID) -> HttpResponse:
+    """Settle the disposition."""
+    found = find(request, pk)
+    sent = request.POST
+    disposition, key = sent.get("disposition", ""), sent.get("client_key", "")
+    try:
+        reviews.decide(request.membership, found, disposition, key, sent.get("comment", ""))
+    except reviews.ReviewRefusedError as error:
+        return _refused(request, found, error)
+    return _answer(request, found)
+
+
+@require_POST
+@member_required(Role.MANAGER)
+def rerun(request: MemberRequest, pk: UUID) -> HttpResponse:
+    """Let the models look again; verdicts of people stay."""
+    from inspection.services import runs
+
+    found = find(request, pk)
+    runs.start_run(found, request.membership.user)
+    return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
+
+
+@require_safe
+@member_required(Role.REVIEWER)
+def next_in_review(request: MemberRequest) -> HttpResponse:
+    """Go to the most urgent inspection that waits for a person."""
+    skip = reads.parse_id(request.GET.get("skip"))
+    found = reads.next_to_review(request.membership.site, skip)
+    if found is None:
+        messages.success(request, "Nothing waits for a review. Well done.")
+        return HttpResponseRedirect(reverse("inspections"))
+    return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
+
+
+def _answer(request: MemberRequest, found: Inspection) -> HttpResponse:
+    """The parts of the page as they are now, or the page for a form sent without JavaScript."""
+    if not _is_htmx(request):
+        return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
+    return render(request, "inspections/parts.html", page_context(request, find(request, found.pk)))
+
+
+def _refused(
+    request: MemberRequest, found: Inspection, error: reviews.ReviewRefusedError
+) -> HttpResponse:
+    if _is_htmx(request):
+        return HttpResponse(str(error), status=409, headers={"X-Message": _ascii(str(error))})
+    messages.error(request, str(error))
+    return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
+
+
+def _ascii(text: str) -> str:
+    """Header values carry no other characters."""
+    return text.replace("“", '"').replace("”", '"').encode("ascii", "ignore").decode()
+
+
+def _is_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False))
+
+
+urlpatterns = [
+    path("inspections/next/", next_in_review, name="next-in-review"),
+    path("inspections/<uuid:pk>/", inspection, name="inspection"),
+    path("inspections/<uuid:pk>/live/", live, name="inspection-live"),
+    path("inspections/<uuid:pk>/decide/", decide, name="decide"),
+    path("inspections/<uuid:pk>/rerun/", rerun, name="rerun"),
+    path(
+        "inspections/<uuid:pk>/findings/<uuid:finding_pk>/",
+        judge_finding,
+        name="judge-finding",
+    ),
+]

@@ -28,7 +28,7 @@ from models_runtime.contracts import (
     Triage,
 )
 from models_runtime.contracts import Finding as FindingValue
-from models_runtime.errors import FatalError
+from models_runtime.errors import FatalError, InputError
 from models_runtime.plans import Severity
 
 NOT_CALLED_FOR = "The verdict as it stands no longer calls for this."
@@ -41,15 +41,18 @@ LOOK_BACK = timedelta(days=7)
 def act_on(inspection_id: UUID, planner: ActionPlanner | None = None) -> list[ActionStep]:
     """Plan and do what follows from the verdict in force; the same again does nothing more.
 
-    Nothing is done while a person is still to decide, or without a verdict. FatalError where the
-    planner's graph is not valid.
+    Nothing is done while a person is still to decide, or without a verdict. A planner that can't
+    plan leaves a failed step with the reason; TransientError is raised for a later try.
     """
     read_at = timezone.now()
     inspection = _loaded(inspection_id)
     if not calls_for_action(inspection):
         return []
-    graph = (planner or default_planner()).plan(case_of(inspection))
-    return follow(inspection, graph, read_at)
+    try:
+        graph = (planner or default_planner()).plan(case_of(inspection))
+        return follow(inspection, graph, read_at)
+    except (FatalError, InputError) as error:
+        return _note_failure(inspection, read_at, str(error))
 
 
 def act_due(limit: int = 50) -> int:
@@ -154,6 +157,29 @@ def follow(inspection: Inspection, graph: ActionGraph, read_at: datetime) -> lis
         _retire_earlier(plan)
         ActionPlan.objects.filter(pk=plan.pk).update(planned_at=read_at)
     execute(plan.pk)
+    return list(plan.steps.all())
+
+
+def _note_failure(inspection: Inspection, read_at: datetime, why: str) -> list[ActionStep]:
+    """Show that nothing could be planned; a later plan takes this step back."""
+    with transaction.atomic():
+        plan, _ = ActionPlan.objects.get_or_create(
+            run=inspection.current_run,
+            defaults={"site": inspection.site, "inspection": inspection},
+        )
+        ActionStep.objects.update_or_create(
+            action_plan=plan,
+            key="plan",
+            defaults={
+                "site": inspection.site,
+                "action": "plan",
+                "destination": "",
+                "status": ActionStatus.FAILED,
+                "message": f"What to do could not be planned: {why}",
+                "finished_at": timezone.now(),
+            },
+        )
+        ActionPlan.objects.filter(pk=plan.pk).update(planned_at=read_at)
     return list(plan.steps.all())
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver
 
-from inspection.views import home, inspection, inspections, photos, session, upload
+from inspection.views import (
+    connectors,
+    deliveries,
+    home,
+    inspection,
+    inspections,
+    photos,
+    receiver,
+    session,
+    upload,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *home.urlpatterns,
@@ -13,4 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *inspections.urlpatterns,
     *inspection.urlpatterns,
     *photos.urlpatterns,
+    *connectors.urlpatterns,
+    *deliveries.urlpatterns,
+    *receiver.urlpatterns,
 ]

@@ -67,9 +67,9 @@ def change_finding(
 ) -> Review:
     """Give the finding another class of the plan's catalogue, another severity, or both."""
     change: Change = {"status": FindingStatus.CONFIRMED}
-    if type is not None:
+    if type is not None and type != finding.type:
         change["type"] = _known_type(finding, type)
-    if severity is not None:
+    if severity is not None and severity != finding.severity:
         change["severity"] = _known_severity(severity)
     if len(change) == 1:
         raise ReviewRefusedError("Choose another class or severity first.")
@@ -188,7 +188,7 @@ def _update_severity(inspection: Inspection) -> None:
 def _known_type(finding: Finding, type: str) -> str:
     version = finding.inspection.plan_version
     known = {defect.key for defect in version.parsed().defects} if version else set()
-    if type not in known | {finding.type}:
+    if type not in known:
         raise ReviewRefusedError(f"“{type}” is not in the plan's defect catalogue.")
     return type
 

@@ -39,6 +39,15 @@ class Claim:
     wait_ms: int
 
 
+def release_connection() -> None:
+    """Give the database connection back to the pool, unless a transaction of the caller needs it.
+
+    A broken connection is thrown away by the pool.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
+
+
 def lease() -> timedelta:
     """How long a claim holds without a heartbeat."""
     return timedelta(seconds=settings.LEASE_SECONDS)
@@ -129,4 +138,4 @@ def _beat(claim: Claim, stop: threading.Event) -> None:
             # Postgres may be restarting: the next beat may come through before the lease ends.
             logger.warning("heartbeat of step %s failed: %s", claim.step_id, error)
         finally:
-            connection.close()
+            release_connection()

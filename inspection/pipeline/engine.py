@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from inspection.models import Run, StepRun
@@ -38,7 +38,7 @@ def advance(run_id: UUID, queue: str, worker: str = "") -> int:
     names = [step.name.value for step in PIPELINE if step.queue == queue]
     done = 0
     while (claim := claims.take(run_id, names, worker)) is not None:
-        if claim.attempt == 1:
+        if claim.step == PIPELINE[0].name:
             progress.mark_running(run_id)
         if not _perform(claim):
             break
@@ -62,7 +62,7 @@ def _perform(claim: Claim) -> bool:
     except LOST_DATABASE as error:
         # The lease runs out and the sweeper sends the step again.
         logger.warning("step %s lost the database: %s", claim.step, error)
-        connection.close()
+        claims.release_connection()
     return False
 
 
@@ -70,7 +70,7 @@ def _run(claim: Claim, step: Step[Any, Any]) -> bool:
     began = time.perf_counter()
     given = step.load(Run.objects.select_related("inspection", "site").get(pk=claim.run_id))
     # Back to the pool: a model may take a minute, and connections are few.
-    connection.close()
+    claims.release_connection()
     result, trace = step.compute(given)
     run_ms = (time.perf_counter() - began) * 1000
     return _persistently(partial(_finish, claim, step, result, trace, run_ms))
@@ -83,7 +83,7 @@ def _persistently(save: Callable[[], T]) -> T:
             return save()
         except LOST_DATABASE as error:
             logger.warning("saving failed, again in %s s: %s", pause, error)
-            connection.close()
+            claims.release_connection()
             time.sleep(pause)
     return save()
 
@@ -156,7 +156,7 @@ def _given_back_on_a_crash(claim: Claim) -> Iterator[None]:
         raise
     finally:
         if crashed:
-            connection.close()
+            claims.release_connection()
             _after_crash(claim)
 
 

@@ -29,10 +29,10 @@ def locked_run(run_id: UUID) -> Run:
 
 
 def mark_running(run_id: UUID) -> None:
-    """Show that work has begun. What a person decided stays decided while it is looked at again."""
-    Inspection.objects.filter(runs=run_id, current_run=run_id, decided_by__isnull=True).exclude(
+    """Show that work has begun. What was decided stays so while it is looked at again."""
+    Inspection.objects.filter(current_run=run_id, status=InspectionStatus.RECEIVED).update(
         status=InspectionStatus.RUNNING
-    ).update(status=InspectionStatus.RUNNING, message="")
+    )
 
 
 def go_on(run: Run) -> str | None:

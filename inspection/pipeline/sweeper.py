@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cache
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
@@ -43,7 +43,7 @@ def _carefully(name: str, job: Callable[[], int]) -> int:
         return job()
     except (OperationalError, InterfaceError) as error:
         logger.warning("sweeping %s: the database does not answer: %s", name, error)
-        connection.close()
+        claims.release_connection()
     except (BrokerError, OSError) as error:
         logger.warning("sweeping %s: the broker does not answer: %s", name, error)
     return 0

@@ -1,0 +1,192 @@
+"""Workers die, hang and come back late: each step's result is saved once, and nothing is stuck."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pipeline_world import photo_bytes
+
+from inspection.models import Finding, Inspection, StepRun
+from inspection.pipeline import claims, engine, extract, sweeper
+from inspection.pipeline.wake import ADVANCE
+from models_runtime.errors import FatalError, InputError, TransientError
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+
+def failing(monkeypatch, *errors):
+    """Let the extract step raise these errors, one per attempt, and then work."""
+    left = list(errors)
+    original = extract._extract
+
+    def extracted(asked):
+        if left:
+            raise left.pop(0)
+        return original(asked)
+
+    monkeypatch.setattr(extract, "_extract", extracted)
+
+
+def step(inspection, name) -> StepRun:
+    return StepRun.objects.get(run=inspection.current_run, step=name)
+
+
+def rest(inspection):
+    """Let the pause before the next attempt pass."""
+    StepRun.objects.filter(run=inspection.current_run, not_before__isnull=False).update(
+        not_before=timezone.now() - timedelta(seconds=1)
+    )
+
+
+def test_a_step_is_given_to_one_worker_only(world):
+    inspection = world.inspect(photo_bytes())
+    first = claims.take(inspection.current_run_id, ["intake"], "a")
+    assert first is not None
+    assert claims.take(inspection.current_run_id, ["intake"], "b") is None
+
+
+def test_a_message_for_another_queue_does_nothing(world):
+    inspection = world.inspect(photo_bytes())
+    assert engine.advance(inspection.current_run_id, "language") == 0
+
+
+def test_the_step_of_a_dead_worker_is_taken_over_and_its_late_result_is_discarded(world):
+    inspection = world.inspect(photo_bytes())
+    dead = claims.take(inspection.current_run_id, ["intake"], "dead")
+    StepRun.objects.filter(pk=dead.step_id).update(lease_until=timezone.now() - timedelta(1))
+    done = world.run(inspection)
+    assert done.status == "decided"
+    assert step(done, "intake").attempt == 2
+    assert not claims.renew(dead)
+    assert claims.held(dead).update(status="queued") == 0
+    engine.give_up(dead, "too late")
+    assert Inspection.objects.get(pk=inspection.pk).status == "decided"
+
+
+def test_a_heartbeat_keeps_the_lease_during_a_long_call(world):
+    inspection = world.inspect(photo_bytes())
+    claim = claims.take(inspection.current_run_id, ["intake"], "a")
+    StepRun.objects.filter(pk=claim.step_id).update(lease_until=timezone.now())
+    assert claims.renew(claim)
+    assert step(inspection, "intake").lease_until > timezone.now() + timedelta(seconds=1)
+
+
+def test_a_busy_engine_is_asked_again_after_a_pause(world, monkeypatch):
+    failing(monkeypatch, TransientError("the server is busy"))
+    inspection = world.run(world.inspect(photo_bytes()))
+    waiting = step(inspection, "extract")
+    assert (waiting.status, waiting.error) == ("queued", "the server is busy")
+    assert waiting.not_before > timezone.now()
+    assert inspection.status == "running"
+    rest(inspection)
+    assert world.run(inspection).status == "decided"
+
+
+def test_pauses_grow_and_the_other_side_may_ask_for_longer():
+    pauses = [claims.pause_after(attempt).total_seconds() for attempt in range(1, 12)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 2
+    assert pauses[-1] == 300
+    assert claims.pause_after(1, asked=60).total_seconds() == 60
+
+
+def test_an_engine_that_stays_busy_ends_in_a_message(world, monkeypatch):
+    failing(monkeypatch, *[TransientError("the server is busy")] * 20)
+    inspection = world.inspect(photo_bytes())
+    for _ in range(claims.MAX_ATTEMPTS):
+        world.run(inspection)
+        rest(inspection)
+    done = world.run(inspection)
+    assert done.status == "failed"
+    assert "the server is busy" in done.message
+    assert step(done, "triage").status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InputError("The photo shows nothing."), "The photo shows nothing."),
+        (FatalError("no weights"), "until an admin repairs it: no weights"),
+    ],
+)
+def test_what_cannot_work_fails_at_once_with_words(world, monkeypatch, error, told):
+    failing(monkeypatch, error)
+    done = world.run(world.inspect(photo_bytes()))
+    assert done.status == "failed"
+    assert told in done.message
+    assert told in step(done, "extract").error
+
+
+def test_a_defect_of_ours_surfaces_and_the_step_is_tried_again(world, monkeypatch):
+    failing(monkeypatch, ZeroDivisionError("oops"))
+    inspection = world.inspect(photo_bytes())
+    with pytest.raises(ZeroDivisionError):
+        world.run(inspection)
+    assert step(inspection, "extract").status == "queued"
+    rest(inspection)
+    assert world.run(inspection).status == "decided"
+
+
+def long_ago(inspection):
+    StepRun.objects.filter(run=inspection.current_run).update(
+        queued_at=timezone.now() - timedelta(minutes=1)
+    )
+
+
+def test_the_sweeper_wakes_what_no_message_woke(world, monkeypatch):
+    monkeypatch.setattr(sweeper, "_waiting", lambda queue: 0)
+    world.woken.up = False
+    inspection = world.inspect(photo_bytes())
+    world.woken.up = True
+    assert sweeper.sweep()["steps"] == 0  # its own message may still be under way
+    long_ago(inspection)
+    assert sweeper.sweep()["steps"] == 1
+    assert world.woken.sent == [(ADVANCE, str(inspection.current_run_id), "intake")]
+
+
+def test_the_sweeper_sends_nothing_while_messages_wait(world, monkeypatch):
+    monkeypatch.setattr(sweeper, "_waiting", lambda queue: 40)
+    long_ago(world.inspect(photo_bytes()))
+    assert sweeper.sweep()["steps"] == 0
+
+
+def test_a_photo_that_keeps_killing_its_worker_is_given_up(world, monkeypatch):
+    monkeypatch.setattr(sweeper, "_waiting", lambda queue: 0)
+    inspection = world.inspect(photo_bytes())
+    for _ in range(claims.MAX_ATTEMPTS):
+        assert claims.take(inspection.current_run_id, ["intake"], "dies") is not None
+        StepRun.objects.filter(run=inspection.current_run, status="running").update(
+            lease_until=timezone.now() - timedelta(1)
+        )
+    long_ago(inspection)
+    assert sweeper.sweep()["killers"] == 1
+    done = Inspection.objects.get(pk=inspection.pk)
+    assert done.status == "failed"
+    assert "stopped its worker 6 times" in done.message
+    assert engine.advance(done.current_run_id, "intake") == 0
+
+
+def test_a_broker_that_is_down_does_not_stop_the_sweeper(world, monkeypatch):
+    def down(queue):
+        raise ConnectionRefusedError("no broker")
+
+    monkeypatch.setattr(sweeper, "_waiting", down)
+    long_ago(world.inspect(photo_bytes()))
+    assert sweeper.sweep()["steps"] == 0
+
+
+def test_the_same_step_done_twice_leaves_one_result(world):
+    inspection = world.inspect(photo_bytes())
+    for name in ("intake", "extract", "segment", "triage"):
+        world.run(inspection)
+        StepRun.objects.filter(run=inspection.current_run, step=name).update(
+            status="queued", finished_at=None
+        )
+        type(inspection.current_run).objects.filter(pk=inspection.current_run_id).update(
+            status="running"
+        )
+    done = world.run(inspection)
+    assert done.status == "decided"
+    assert Finding.objects.filter(inspection=inspection).count() == 1

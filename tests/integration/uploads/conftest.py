@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from pipeline_world import world  # noqa: F401

@@ -187,9 +187,9 @@ function drawTag(context, finding, colour, x, y, lit) {
 }
 
 // OpenSeadragon would inject an inline style, which the content security policy blocks; it leaves
-// that out where it finds its own mark.
+// that out where it finds an element `style` with its mark. One of another namespace is inert.
 function markStyleAsThere() {
-  const mark = document.createElement("style");
+  const mark = document.createElementNS("urn:loupe:mark", "style");
   mark.setAttribute("data-openseadragon-mobile-css", "");
   document.head.append(mark);
 }

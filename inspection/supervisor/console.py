@@ -34,8 +34,11 @@ class Console:
         try:
             self.stream.write(f"{head} │ {body}\n")
             self.stream.flush()
-        except (OSError, ValueError):
-            self.stream = Path(os.devnull).open("w")  # noqa: SIM115
+        except OSError:
+            # What is left in the buffer has to go somewhere, or the exit would fail over it.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
 
     def _coloured(self) -> bool:
         return not os.environ.get("NO_COLOR") and self.stream.isatty()

@@ -34,6 +34,8 @@ def microusd(value: int | None) -> str:
     """Millionths of a US dollar, with enough digits to tell small steps apart."""
     if not value:
         return "–"
+    if value < 10:
+        return "< 0.001 ¢"
     if value < 10_000:
         return f"{value / 10_000:.3f} ¢"
     return f"$ {value / 1_000_000:.2f}"

@@ -21,6 +21,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 # Modules that read settings when they are imported; the table of settings is complete after these.
 READING_MODULES = ("inspection.settings", "inspection.supervisor.options")
+PAGE = PROJECT_ROOT / "docs" / "configuration.md"
+FIRST_MARK = "<!-- settings:"
+LAST_MARK = "<!-- end of settings -->"
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
@@ -39,7 +42,7 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """One documented setting: `kind` is what to write, `default` is as shown to a person."""
+    """One documented setting: `kind` is what to write, `default` is Markdown for a person."""
 
     name: str
     kind: str
@@ -58,6 +61,10 @@ def _register(name: str, kind: str, default: str, help: str) -> None:
         raise RuntimeError(f"{name} is read twice in different ways: {known} and {setting}")
 
 
+def _code(value: object) -> str:
+    return f"`{value}`" if str(value) else "–"
+
+
 def _read(name: str, default: Value, parse: Callable[[str], Value]) -> Value:
     raw = os.environ.get(name, "").strip()
     return parse(raw) if raw else default
@@ -68,7 +75,7 @@ def text(name: str, *, default: str, help: str, shown: str | None = None) -> str
 
     `shown` replaces the default in the documentation, for secrets and values made at run time.
     """
-    _register(name, "text", default if shown is None else shown, help)
+    _register(name, "text", _code(default) if shown is None else shown, help)
     return _read(name, default, str)
 
 
@@ -77,7 +84,7 @@ def integer(
 ) -> int:
     """Read a whole number within `minimum` and `maximum`, both included."""
     wanted = "a whole number" + _range(minimum, maximum)
-    _register(name, wanted.removeprefix("a "), str(default), help)
+    _register(name, wanted.removeprefix("a "), _code(default), help)
 
     def parse(raw: str) -> int:
         try:
@@ -99,7 +106,7 @@ def number(
 ) -> float:
     """Read a decimal number within `minimum` and `maximum`, both included; never nan."""
     wanted = "a number" + _range(minimum, maximum)
-    _register(name, wanted.removeprefix("a "), f"{default:g}", help)
+    _register(name, wanted.removeprefix("a "), _code(f"{default:g}"), help)
 
     def parse(raw: str) -> float:
         try:
@@ -139,7 +146,7 @@ def _within(
 
 def boolean(name: str, *, default: bool, help: str) -> bool:
     """Read a switch: 1, true, yes, on or 0, false, no, off, in any case."""
-    _register(name, "yes or no", "yes" if default else "no", help)
+    _register(name, "yes or no", _code("yes" if default else "no"), help)
 
     def parse(raw: str) -> bool:
         word = raw.lower()
@@ -154,7 +161,7 @@ def boolean(name: str, *, default: bool, help: str) -> bool:
 
 def path(name: str, *, default: str | Path, help: str) -> Path:
     """Read a path. A relative one (the default too) starts at the project root; `~` is home."""
-    _register(name, "path", str(default), help)
+    _register(name, "path", _code(default), help)
     return _read(name, _absolute(str(default)), _absolute)
 
 
@@ -164,7 +171,7 @@ def _absolute(raw: str) -> Path:
 
 def words(name: str, *, default: Sequence[str] = (), help: str) -> list[str]:
     """Read words separated by commas; blanks around them and empty ones are dropped."""
-    _register(name, "words separated by commas", ",".join(default), help)
+    _register(name, "words separated by commas", _code(",".join(default)), help)
     return _read(name, list(default), _split)
 
 
@@ -177,7 +184,7 @@ def url(
 ) -> str:
     """Read a URL whose scheme is one of `schemes`. An empty default means "none given"."""
     wanted = "a URL that starts with " + " or ".join(f"{scheme}://" for scheme in schemes)
-    _register(name, wanted.removeprefix("a "), default if shown is None else shown, help)
+    _register(name, wanted.removeprefix("a "), _code(default) if shown is None else shown, help)
 
     def parse(raw: str) -> str:
         try:
@@ -203,7 +210,7 @@ def without_password(address: str) -> str:
 def choice(name: str, *, default: str, choices: Sequence[str], help: str) -> str:
     """Read one of `choices`, exactly as spelt there."""
     wanted = "one of " + ", ".join(choices)
-    _register(name, wanted, default, help)
+    _register(name, wanted, _code(default), help)
 
     def parse(raw: str) -> str:
         if raw not in choices:
@@ -227,20 +234,39 @@ def documented_table() -> str:
     """Render every registered setting as a Markdown table, sorted by name."""
     rows = ["| setting | write | default | what it does |", "|---|---|---|---|"]
     for setting in sorted(_registered.values(), key=lambda setting: setting.name):
-        default = f"`{setting.default}`" if setting.default else "–"
-        rows.append(f"| `{setting.name}` | {setting.kind} | {default} | {setting.help} |")
+        cells = [f"`{setting.name}`", setting.kind, setting.default, setting.help]
+        rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows).replace(f"{PROJECT_ROOT}/", "") + "\n"
 
 
-def main() -> None:
-    """Print the table for docs/configuration.md."""
+def complete_table() -> str:
+    """Import everything that reads settings and return the table of all of them."""
     # As `python -m`, this file runs as __main__ beside the module of the same code that the
-    # settings register with: print that one's table.
+    # settings register with: that one's table is the full one.
     environment = importlib.import_module("inspection.environment")
     for module in READING_MODULES:
         importlib.import_module(module)
-    sys.stdout.write(environment.documented_table())
+    return str(environment.documented_table())
+
+
+def with_table(page: str, table: str) -> str:
+    """Return the page with the table of settings between its two marks replaced."""
+    head, _, rest = page.partition(FIRST_MARK)
+    mark_end, _, tail = rest.partition(LAST_MARK)
+    if not mark_end or not tail:
+        raise ValueError(f"{PAGE} has lost its marks {FIRST_MARK} and {LAST_MARK}")
+    first_line = FIRST_MARK + mark_end.partition("\n")[0]
+    return f"{head}{first_line}\n{table}{LAST_MARK}{tail}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table of settings; `--write` puts it into docs/configuration.md."""
+    table = complete_table()
+    if list(arguments) == ["--write"]:
+        PAGE.write_text(with_table(PAGE.read_text(), table))
+    else:
+        sys.stdout.write(table)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -16,7 +16,7 @@ from inspection.supervisor.layout import (
     embedded_broker_url,
     embedded_database_url,
 )
-from inspection.supervisor.options import BIND, PORT, Address
+from inspection.supervisor.options import BIND, PORT, Address, demo_wanted
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = env.state_dir()
@@ -234,9 +234,7 @@ COST_PER_HOUR_USD = env.number(
     minimum=0,
     help="Price of an hour of this machine in US dollars, from which the cost of a step is made.",
 )
-SHOW_DEMO = env.boolean(
-    "LOUPE_DEMO", default=True, help="Make the demo site, its log-ins and samples on first start."
-)
+SHOW_DEMO = demo_wanted()
 PUBLIC_URL = (
     env.url(
         "LOUPE_PUBLIC_URL",

@@ -48,6 +48,15 @@ class Address:
         return f"http://{self.host}:{self.port}"
 
 
+def demo_wanted() -> bool:
+    """Tell whether the first start makes the demo site."""
+    return env.boolean(
+        "LOUPE_DEMO",
+        default=True,
+        help="Make the demo site, its log-ins and samples on first start.",
+    )
+
+
 def real_database() -> bool:
     """Tell whether DATABASE_URL names a server, so that none is to be started here."""
     return bool(os.environ.get("DATABASE_URL", "").strip())

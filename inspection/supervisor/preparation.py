@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspection import environment as env
 from inspection.environment import PROJECT_ROOT
 from inspection.supervisor.children import child_environment, has_command
 from inspection.supervisor.errors import SupervisorError
+from inspection.supervisor.options import demo_wanted
 
 MOST_OUTPUT = 4000
 
@@ -71,12 +71,7 @@ class Preparation:
 
     def demo(self) -> bool:
         """Make the demo site on the first start; False where it was made or is not wanted."""
-        wanted = env.boolean(
-            "LOUPE_DEMO",
-            default=True,
-            help="Make the demo site, its log-ins and samples on first start.",
-        )
-        if not wanted or not has_command("demo") or not self.needed("demo", "made"):
+        if not demo_wanted() or not has_command("demo") or not self.needed("demo", "made"):
             return False
         told = self._django("demo")
         self.log_ins.touch(mode=0o600)

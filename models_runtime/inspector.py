@@ -272,7 +272,8 @@ def write_report(runtime: Runtime, evidence: ReportInput) -> Done[Report]:
     answer = run_cascade(
         runtime.writers(), lambda writer: writer.write(evidence), _grounded_share, _ANY_ANSWER
     )
-    return Done(answer.value, _recorded("report", answer))
+    record = _recorded("report", answer, told=False)
+    return Done(answer.value, record.model_copy(update={"confidence": answer.confidence}))
 
 
 def plan_actions(runtime: Runtime, case: ActionInput) -> Done[ActionGraph]:
@@ -280,7 +281,7 @@ def plan_actions(runtime: Runtime, case: ActionInput) -> Done[ActionGraph]:
     answer = run_cascade(
         runtime.planners(), lambda planner: planner.plan(case), lambda graph: 1.0, _ANY_ANSWER
     )
-    return Done(answer.value, _recorded("act", answer))
+    return Done(answer.value, _recorded("act", answer, told=False))
 
 
 def _grounded_share(report: Report) -> float:
@@ -350,15 +351,17 @@ def _timed(
     )
 
 
-def _recorded(step: str, answer: CascadeAnswer[T]) -> StepRecord:
+def _recorded(step: str, answer: CascadeAnswer[T], *, told: bool = True) -> StepRecord:
+    """The record of a cascade; ``told``: its confidences are calibrated and tell why."""
+    why = choose_for_step(step).reason
     return StepRecord(
         step=step,
         architecture=answer.ref.architecture,
         engine=answer.ref.engine,
         version=answer.ref.version,
-        reason=f"{choose_for_step(step).reason}; {answer.reason}",
+        reason=f"{why}; {answer.reason}" if told or answer.escalated else why,
         run_ms=round(answer.run_ms, 3),
-        confidence=answer.confidence,
+        confidence=answer.confidence if told else None,
         escalated=answer.escalated,
         to_person=answer.to_person,
         cost_microusd=answer.cost_microusd,

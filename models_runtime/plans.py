@@ -65,10 +65,12 @@ class Characteristic(PlanPart):
     @model_validator(mode="before")
     @classmethod
     def _plain_words(cls, data: object) -> object:
-        """Let options be plain strings, and the kind follow from what is there."""
+        """Let options be plain strings."""
         if not isinstance(data, dict):
             return data
         options = data.get("options") or ()
+        if not isinstance(options, list | tuple):
+            return data
         plain = [{"value": o} if isinstance(o, str) else o for o in options]
         return {**data, "options": plain}
 
@@ -77,7 +79,8 @@ class Characteristic(PlanPart):
         values = [option.value for option in self.options]
         if self.kind is CharacteristicKind.CHOICE and len(values) < 2:
             raise ValueError(
-                f"characteristic {self.key!r} is a choice: give it at least two options"
+                f"characteristic {self.key!r} is a choice: give it at least two options, "
+                "or another kind (boolean, scale, number, text)"
             )
         if len(set(values)) != len(values):
             raise ValueError(f"characteristic {self.key!r} has the same option twice")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models_runtime.contracts import Box, PhotoPixels
+from models_runtime.contracts import Box, Click, PhotoPixels, Prompt
+from models_runtime.errors import InputError
 
 WORKING_PIXELS = 16_000_000
 """Engines see at most this many pixels: a mask per prompt of a 100-megapixel photo fills a worker's
@@ -40,6 +41,19 @@ class WorkingCopy:
     def box_in_copy(self, box: Box) -> Box | None:
         """Bring a box of the original to the copy; None where nothing of it is left."""
         return clipped(_scaled(box, 1 / self.scale), self.photo.width, self.photo.height)
+
+    def prompt_in_copy(self, prompt: Prompt) -> Prompt:
+        """Bring a prompt to the copy; InputError where its box lies outside the photo."""
+        if self.scale == 1.0:
+            return prompt
+        box = None if prompt.box is None else self.box_in_copy(prompt.box)
+        if prompt.box is not None and box is None:
+            raise InputError("The box lies outside the photo. Give pixels of the upright photo.")
+        clicks = tuple(
+            Click(x=c.x / self.scale, y=c.y / self.scale, positive=c.positive)
+            for c in prompt.clicks
+        )
+        return Prompt(box=box, clicks=clicks)
 
     def mask_in_photo(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Bring a mask (height, width) of the copy to the original's size."""

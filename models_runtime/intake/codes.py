@@ -63,7 +63,8 @@ def _barcodes(grey: np.ndarray[Any, Any], scale: float) -> list[Code]:
     import cv2
 
     shrink = max(1.0, max(grey.shape) / 640)
-    small = cv2.resize(grey, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+    size = (max(1, round(grey.shape[1] / shrink)), max(1, round(grey.shape[0] / shrink)))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     versions = ((grey, scale), (cv2.GaussianBlur(grey, (3, 3), 0), scale), (small, scale * shrink))
     for image, zoom in versions:
         try:

@@ -134,6 +134,7 @@ def test_product_barcode_is_read() -> None:
 def test_photo_without_codes_gives_none() -> None:
     assert read_codes(textured(3)) == ()
     assert read_codes(np.zeros((1, 1, 3), np.uint8)) == ()
+    assert read_codes(np.zeros((3, 7000, 3), np.uint8)) == ()
 
 
 def test_text_of_a_code_is_bounded_and_printable() -> None:

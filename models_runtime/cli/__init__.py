@@ -1,0 +1,1 @@
+"""``python -m models_runtime``: the runtime as a command, without database or services."""

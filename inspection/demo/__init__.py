@@ -1,0 +1,1 @@
+"""The demo: plans and drawn sample photos for a first start."""

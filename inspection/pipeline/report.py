@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspection.models import Report, Run
-from inspection.models.choices import FindingStatus, StepName
+from inspection.models.choices import StepName
 from inspection.pipeline.extract import NO_PLAN, plan_of
 from inspection.pipeline.photos import usable_photos
 from inspection.pipeline.runtime import runtime
@@ -19,7 +19,7 @@ def skip(run: Run) -> str:
     if not unit.plan_version_id:
         return NO_PLAN
     wanted = plan_of(run).policy.report
-    found = unit.findings.exclude(status=FindingStatus.REJECTED).exists()
+    found = bool(in_force(run))
     if unit.wants_report or wanted == "always" or (wanted == "findings" and found):
         return ""
     if wanted == "findings":

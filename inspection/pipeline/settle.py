@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from inspection.models import ActionStep, Finding, Review, Run, Ticket
 from inspection.models.choices import FindingSourceChoice, FindingStatus
@@ -148,8 +148,10 @@ def value_of(row: Finding) -> FindingValue:
 
 
 def in_force(run: Run) -> tuple[FindingValue, ...]:
-    """The unit's findings as they stand: without those that a person rejected."""
-    rows = Finding.objects.filter(inspection=run.inspection_id)
+    """What this run saw and what people say, without what they rejected. A defect that has a ticket
+    but is no longer seen keeps its row and counts no more."""
+    counts = Q(run=run) | Q(run__isnull=True) | Q(status=FindingStatus.CONFIRMED)
+    rows = Finding.objects.filter(counts, inspection=run.inspection_id)
     return tuple(value_of(row) for row in rows.exclude(status=FindingStatus.REJECTED))
 
 

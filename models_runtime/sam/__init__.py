@@ -1,0 +1,1 @@
+"""SAM: exactly which pixels, for a box or clicks on a photo."""

@@ -1,0 +1,119 @@
+"""What every two-phase segmenter does around its decoder: check prompts, batch them, make masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models_runtime.contracts import ImageEmbedding, MaskCandidate, Prompt
+from models_runtime.errors import InputError
+from models_runtime.sam import raster
+
+CHUNK = 16
+"""Prompts decoded at once: bounds the memory, whatever the number of prompts."""
+
+TOLERANCE = 0.5
+"""Boxes may stick out of the photo by this many pixels (rounding), not by more."""
+
+Decoder = Callable[[Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, Tensor]]
+"""Boxes (N,4), points (N,K,2), labels (N,K) in input pixels → logits (N,3,G,G), IoU (N,3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Prompts of the same form, in input pixels with pixel centres at +0.5."""
+
+    positions: tuple[int, ...]
+    boxes: Tensor | None
+    points: Tensor | None
+    labels: Tensor | None
+
+
+def check_embedding(embedding: ImageEmbedding, version: str) -> None:
+    """Refuse an embedding of another engine, or of another version of this one."""
+    if embedding.engine != version:
+        raise InputError(
+            f"this embedding was made by {embedding.engine!r}, not by {version!r}: "
+            "embed the photo again"
+        )
+
+
+def check_prompt(prompt: Prompt, size: tuple[int, int]) -> None:
+    """Raise InputError unless the prompt lies in a photo of ``size`` (height, width)."""
+    height, width = size
+    box = prompt.box
+    if box and (box.x2 > width + TOLERANCE or box.y2 > height + TOLERANCE):
+        raise InputError(
+            f"the box ({box.x1:g}, {box.y1:g}, {box.x2:g}, {box.y2:g}) is not inside the photo "
+            f"of {width} x {height} pixels"
+        )
+    for click in prompt.clicks:
+        if click.x >= width or click.y >= height:
+            raise InputError(
+                f"the click at ({click.x:g}, {click.y:g}) is not inside the photo "
+                f"of {width} x {height} pixels"
+            )
+
+
+def batches(prompts: Sequence[Prompt], scale: tuple[float, float]) -> Iterator[Batch]:
+    """Group prompts by form and cut the groups into chunks; ``scale`` is (y, x) to input pixels."""
+    forms: dict[tuple[bool, int], list[int]] = {}
+    for position, prompt in enumerate(prompts):
+        forms.setdefault((prompt.box is not None, len(prompt.clicks)), []).append(position)
+    for positions in forms.values():
+        for start in range(0, len(positions), CHUNK):
+            yield _batch(prompts, tuple(positions[start : start + CHUNK]), scale)
+
+
+def _batch(
+    prompts: Sequence[Prompt], positions: tuple[int, ...], scale: tuple[float, float]
+) -> Batch:
+    chosen = [prompts[i] for i in positions]
+    y, x = scale
+    boxes = [(p.box.x1 * x, p.box.y1 * y, p.box.x2 * x, p.box.y2 * y) for p in chosen if p.box]
+    points = [[((c.x + 0.5) * x, (c.y + 0.5) * y) for c in p.clicks] for p in chosen]
+    labels = [[float(c.positive) for c in p.clicks] for p in chosen]
+    clicked = bool(points[0])
+    return Batch(
+        positions,
+        torch.tensor(boxes, dtype=torch.float32) if boxes else None,
+        torch.tensor(points, dtype=torch.float32) if clicked else None,
+        torch.tensor(labels, dtype=torch.float32) if clicked else None,
+    )
+
+
+def decode_all(
+    embedding: ImageEmbedding, prompts: Sequence[Prompt], decoder: Decoder, cells_per_pixel: float
+) -> list[tuple[MaskCandidate, ...]]:
+    """Masks for each prompt, best predicted IoU first.
+
+    ``cells_per_pixel``: size of the low-resolution grid over size of the input.
+    """
+    for prompt in prompts:
+        check_prompt(prompt, embedding.size)
+    inner, outer = embedding.input_size, embedding.size
+    scale = (inner[0] / outer[0], inner[1] / outer[1])
+    extent = (inner[0] * cells_per_pixel, inner[1] * cells_per_pixel)
+    answers: list[tuple[MaskCandidate, ...]] = [()] * len(prompts)
+    for batch in batches(prompts, scale):
+        logits, quality = decoder(batch.boxes, batch.points, batch.labels)
+        for position, masks, scores in zip(
+            batch.positions, logits.float().cpu(), quality.float().cpu(), strict=True
+        ):
+            answers[position] = _ranked(masks, scores, extent, outer)
+    return answers
+
+
+def _ranked(
+    masks: Tensor, scores: Tensor, extent: tuple[float, float], size: tuple[int, int]
+) -> tuple[MaskCandidate, ...]:
+    rows, columns = (int(np.ceil(e)) for e in extent)
+    order = scores.argsort(descending=True, stable=True).tolist()
+    return tuple(
+        raster.candidate(masks[i, :rows, :columns].numpy(), extent, size, float(scores[i]))
+        for i in order
+    )

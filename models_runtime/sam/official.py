@@ -1,0 +1,154 @@
+"""The published segment-anything models: ``segment-anything:vit_b?checkpoint=FILE&device=cpu``."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models_runtime.contracts import (
+    Architecture,
+    EngineRef,
+    ImageEmbedding,
+    MaskCandidate,
+    PhotoPixels,
+    Prompt,
+)
+from models_runtime.errors import FatalError
+from models_runtime.registry import EngineSpec
+from models_runtime.sam import compat, decoding
+
+CELLS_PER_PIXEL = 0.25
+"""The published decoder's masks have a quarter of the input's 1024 px."""
+
+
+class OfficialSegmenter:
+    """A published ``Sam`` as a ``Segmenter``. It keeps no photo: any thread may call it."""
+
+    def __init__(self, sam: Any, transform: Any, ref: EngineRef) -> None:
+        self._sam = sam
+        self._transform = transform
+        self._ref = ref
+
+    @property
+    def ref(self) -> EngineRef:
+        return self._ref
+
+    def embed(self, photo: PhotoPixels) -> ImageEmbedding:
+        """Encode a photo; features are float32 (256, 64, 64)."""
+        resized = self._transform.apply_image(photo.pixels)
+        tensor = torch.tensor(resized, device=self._sam.device).permute(2, 0, 1)[None].float()
+        with torch.inference_mode():
+            features = self._sam.image_encoder(self._sam.preprocess(tensor))[0]
+        return ImageEmbedding(
+            features=np.ascontiguousarray(features.float().cpu().numpy()),
+            size=(photo.height, photo.width),
+            input_size=(int(resized.shape[0]), int(resized.shape[1])),
+            engine=self._ref.version,
+        )
+
+    def decode(
+        self, embedding: ImageEmbedding, prompts: Sequence[Prompt]
+    ) -> list[tuple[MaskCandidate, ...]]:
+        """Three masks per prompt, best predicted IoU first.
+
+        InputError for prompts outside the photo and for embeddings of another engine.
+        """
+        decoding.check_embedding(embedding, self._ref.version)
+        features = torch.tensor(embedding.features, device=self._sam.device)[None]
+
+        def run(
+            boxes: Tensor | None, points: Tensor | None, labels: Tensor | None
+        ) -> tuple[Tensor, Tensor]:
+            with torch.inference_mode():
+                return self._forward(features, boxes, points, labels)
+
+        return decoding.decode_all(embedding, prompts, run, CELLS_PER_PIXEL)
+
+    def _forward(
+        self, features: Tensor, boxes: Tensor | None, points: Tensor | None, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        device = self._sam.device
+        clicks = None
+        if points is not None and labels is not None:
+            clicks = (points.to(device) - 0.5, labels.to(device))
+        sparse, dense = self._sam.prompt_encoder(
+            points=clicks, boxes=None if boxes is None else boxes.to(device) - 0.5, masks=None
+        )
+        logits, quality = self._sam.mask_decoder(
+            image_embeddings=features,
+            image_pe=self._sam.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        return logits, quality
+
+
+def load(spec: EngineSpec) -> OfficialSegmenter:
+    """Load one architecture of segment-anything with a checkpoint from the local disk."""
+    package = compat.load()
+    builder = package.sam_model_registry.get(spec.target)
+    if builder is None:
+        known = ", ".join(sorted(set(package.sam_model_registry) - {"default"}))
+        raise FatalError(f"segment-anything has no model {spec.target!r}; there are: {known}")
+    path = _checkpoint_path(spec)
+    sam = builder(checkpoint=None)
+    _load_state(sam, path, spec.target)
+    sam.to(_device(spec.options.get("device", "cpu"))).eval()
+    transform = package_transforms().ResizeLongestSide(sam.image_encoder.img_size)
+    version = f"{spec.target}@{_digest(path)}"
+    ref = EngineRef(architecture=Architecture.SAM, engine="segment-anything", version=version)
+    return OfficialSegmenter(sam, transform, ref)
+
+
+def package_transforms() -> Any:
+    """The package's own resizing, imported after the stand-in for torchvision had its chance."""
+    compat.load()
+    from segment_anything.utils import transforms
+
+    return transforms
+
+
+def _checkpoint_path(spec: EngineSpec) -> Path:
+    text = spec.options.get("checkpoint", "")
+    if not text:
+        raise FatalError(
+            f"segment-anything:{spec.target} needs a checkpoint: add ?checkpoint=/path/to/sam.pth"
+        )
+    path = Path(text)
+    if not path.is_file():
+        raise FatalError(f"the checkpoint {path} does not exist: download it there, or correct it")
+    return path
+
+
+def _load_state(sam: Any, path: Path, architecture: str) -> None:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        sam.load_state_dict(state)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FatalError(
+            f"the checkpoint {path} does not fit the architecture {architecture}: {reason}"
+        ) from error
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise FatalError(f"unknown device {name!r}: use cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise FatalError("device=cuda is set but this machine has no usable GPU: use device=cpu")
+    return device
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

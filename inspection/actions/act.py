@@ -29,6 +29,7 @@ from models_runtime.contracts import (
 )
 from models_runtime.contracts import Finding as FindingValue
 from models_runtime.errors import FatalError, InputError
+from models_runtime.lam.grammar import validate_graph
 from models_runtime.plans import Severity
 
 NOT_CALLED_FOR = "The verdict as it stands no longer calls for this."
@@ -49,7 +50,9 @@ def act_on(inspection_id: UUID, planner: ActionPlanner | None = None) -> list[Ac
     if not calls_for_action(inspection):
         return []
     try:
-        graph = (planner or default_planner()).plan(case_of(inspection))
+        case = case_of(inspection)
+        graph = (planner or default_planner()).plan(case)
+        validate_graph(graph, case)
         return follow(inspection, graph, read_at)
     except (FatalError, InputError) as error:
         return _note_failure(inspection, read_at, str(error))
@@ -153,7 +156,7 @@ def follow(inspection: Inspection, graph: ActionGraph, read_at: datetime) -> lis
             run=inspection.current_run,
             defaults={"site": inspection.site, "inspection": inspection},
         )
-        _keep(plan, checked(graph), {str(f.pk): f for f in findings_in_force(inspection)})
+        _keep(plan, graph.actions, {str(f.pk): f for f in findings_in_force(inspection)})
         _retire_earlier(plan)
         ActionPlan.objects.filter(pk=plan.pk).update(planned_at=read_at)
     execute(plan.pk)
@@ -183,18 +186,6 @@ def _note_failure(inspection: Inspection, read_at: datetime, why: str) -> list[A
     return list(plan.steps.all())
 
 
-def checked(graph: ActionGraph) -> tuple[PlannedAction, ...]:
-    """The graph's nodes, if each id is new and depends on earlier ones only; else FatalError."""
-    seen: set[str] = set()
-    for node in graph.actions:
-        if node.id in seen or not 0 < len(node.id) <= LONGEST_KEY:
-            raise FatalError(f"the planner gave an action id twice or an unusable one: {node.id!r}")
-        if not seen.issuperset(node.depends_on):
-            raise FatalError(f"the planner lets {node.id!r} depend on what does not come before it")
-        seen.add(node.id)
-    return graph.actions
-
-
 def _keep(plan: ActionPlan, nodes: Iterable[PlannedAction], findings: dict[str, Finding]) -> None:
     """Insert new steps, take back those no longer planned, and give failed ones another chance."""
     rows = [_row(plan, node, findings) for node in nodes]
@@ -212,8 +203,10 @@ def _keep(plan: ActionPlan, nodes: Iterable[PlannedAction], findings: dict[str, 
 
 
 def _row(plan: ActionPlan, node: PlannedAction, findings: dict[str, Finding]) -> ActionStep:
+    if len(node.id) > LONGEST_KEY:
+        raise InputError(f"an action's id is longer than {LONGEST_KEY} characters")
     if node.finding_id is not None and node.finding_id not in findings:
-        raise FatalError(f"the planner names a finding that it was not shown: {node.finding_id!r}")
+        raise InputError("a finding was rejected while actions were planned: try again")
     return ActionStep(
         site=plan.site,
         action_plan=plan,

@@ -37,6 +37,7 @@ class Preparation:
     notes: Path
     log_ins: Path
     stopping: Callable[[], bool]
+    say: Callable[[str], None]
 
     def needed(self, part: str, fingerprint: str) -> bool:
         return self._read().get(part) != fingerprint
@@ -56,6 +57,7 @@ class Preparation:
         fingerprint = migrations_fingerprint()
         if not always and not self.needed("migrations", fingerprint):
             return False
+        self.say("preparing the database")
         self._django("migrate", "--no-input", "--verbosity", "0")
         self.done("migrations", fingerprint)
         return True
@@ -65,6 +67,7 @@ class Preparation:
         fingerprint = static_fingerprint()
         if not self.needed("static", fingerprint):
             return False
+        self.say("preparing styles and scripts")
         self._django("collectstatic", "--no-input", "--clear", "--verbosity", "0")
         self.done("static", fingerprint)
         return True
@@ -73,6 +76,7 @@ class Preparation:
         """Make the demo site on the first start; False where it was made or is not wanted."""
         if not demo_wanted() or not has_command("demo") or not self.needed("demo", "made"):
             return False
+        self.say("making the demo site")
         told = self._django("demo")
         self.log_ins.touch(mode=0o600)
         self.log_ins.write_text(told)

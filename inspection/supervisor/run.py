@@ -77,6 +77,7 @@ class Supervisor:
             for name in children.end_leftovers(self.layout, LEFTOVER_PATIENCE):
                 self.console.say(f"ended {name}, left over from a start that was killed")
             ports.check_free(self.address)
+            self.console.say("starting")
             services = embedded_services(self.layout)
             with in_use(services, self.layout), contextlib.suppress(Interrupted):
                 try:
@@ -88,15 +89,16 @@ class Supervisor:
     def _prepare(self, services: Services) -> None:
         home = services.postgres.home if services.postgres else self.layout.run
         preparation = Preparation(
-            home / "prepared.json", self.layout.state / "log-ins.txt", lambda: bool(self.stop)
+            home / "prepared.json",
+            self.layout.state / "log-ins.txt",
+            lambda: bool(self.stop),
+            self.console.say,
         )
         if self.stop:
             raise Interrupted
-        if preparation.migrate(always=services.postgres is None):
-            self.console.say("database is up to date")
+        preparation.migrate(always=services.postgres is None)
         preparation.collect_static()
-        if preparation.demo():
-            self.console.say("demo site made")
+        preparation.demo()
 
     def _serve(self, services: Services) -> None:
         self._launch(Child(children.web(self.address), self.layout))

@@ -124,7 +124,8 @@ def commands(monkeypatch):
 
 @pytest.fixture
 def preparation(layout):
-    return Preparation(layout.run / "notes.json", layout.state / "log-ins.txt", lambda: False)
+    log_ins = layout.state / "log-ins.txt"
+    return Preparation(layout.run / "notes.json", log_ins, lambda: False, lambda line: None)
 
 
 def test_a_second_start_runs_no_management_command(commands, preparation):
@@ -164,7 +165,7 @@ def test_a_failing_command_says_why(preparation):
 
 
 def test_ctrl_c_ends_a_long_preparation(layout):
-    stopping = Preparation(layout.run / "n", layout.run / "l", lambda: True)
+    stopping = Preparation(layout.run / "n", layout.run / "l", lambda: True, print)
     with pytest.raises(Interrupted):
         stopping._django("help")
 

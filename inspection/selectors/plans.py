@@ -15,7 +15,7 @@ def active_plans(site: Site) -> QuerySet[Plan]:
 def plans_with_use(site: Site) -> QuerySet[Plan]:
     """All plans with ``inspection_count`` and ``last_used``, by name."""
     return (
-        Plan.objects.for_site(site)
+        Plan.objects.filter(site=site)
         .select_related("current")
         .annotate(inspection_count=Count("inspections"), last_used=Max("inspections__created_at"))
         .order_by("-is_active", "name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import uuid4
 
@@ -64,6 +65,18 @@ def area(finding: object) -> str:
     if mm2 is not None:
         return f"{mm2:,.1f} mm²".replace(",", " ")
     return f"{getattr(finding, 'area_px', 0):,} px".replace(",", " ")
+
+
+@register.filter
+def at(values: Mapping[str, str], key: str) -> str:
+    """The value under a key that is only known on the page; nothing where there is none."""
+    return values.get(key, "")
+
+
+@register.filter
+def add_text(left: object, right: object) -> str:
+    """Both as text, one after the other."""
+    return f"{left}{right}"
 
 
 @register.simple_tag

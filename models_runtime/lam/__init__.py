@@ -1,0 +1,1 @@
+"""LAM: from verdict and playbook to a typed graph of allowed actions."""

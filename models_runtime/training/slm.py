@@ -86,10 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     root = None if options.toy else options.data / "text"
     fit, calibrate = _training_notes(root, tokenizer, recipe)
     check = _held_out_notes(root, tokenizer, recipe)
-    print(
-        f"{len(fit.ids)} notes to train on, {len(calibrate.ids)} to calibrate, {len(check.ids)} held out",
-        flush=True,
-    )
+    sizes = f"{len(fit.ids)} notes to train on, {len(calibrate.ids)} to calibrate"
+    print(f"{sizes}, {len(check.ids)} held out", flush=True)
     net = TriageNet(recipe.shape, dropout=0.1)
     net.tokens.weight.data.copy_(reduced_embeddings(folder, recipe.shape.embedding))
     _train_notes(net, fit, None if options.toy else folder, recipe, options.work)

@@ -1,8 +1,9 @@
 """Generated operators' notes: phrase patterns per level of concern over words of many trades.
 
 Patterns and words are split apart before generation: a note for validation (and one for
-calibration) is made only from patterns and words that no training note was made from. Real notes come from elsewhere (``slm_notes``); these
-carry the trades that the real ones lack (garments, walls, groceries, electronics).
+calibration) is made only from patterns and words that no training note was made from. Real notes
+come from elsewhere (``slm_notes``); these carry the trades that the real ones lack (garments,
+walls, groceries, electronics).
 """
 
 from __future__ import annotations

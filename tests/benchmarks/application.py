@@ -1,0 +1,143 @@
+"""The whole application as its user starts it: times to ready and to a verdict, throughput."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from inspection.demo.samples import SAMPLES
+from inspection.services.demo import PASSWORD
+from tests.benchmarks.photos import PLAN
+
+PROJECT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 600
+ENDED = {"decided", "review", "failed"}
+
+
+def measure(files: list[Path], state: Path, rounds: int) -> dict[str, Any]:
+    """Start twice on one state directory: the first makes the demo, the second is measured."""
+    port = _free_port()
+    with started(state, port) as (client, first_start, began):
+        _until(lambda: _ended(client) >= 1, "a first verdict")
+        first_verdict = time.monotonic() - began
+        _until(lambda: _ended(client) >= len(SAMPLES), "the verdicts on the samples")
+    with started(state, port) as (client, second_start, _):
+        _inspect(client, files[:4])
+        rates = [_inspect(client, files) for _ in range(rounds)]
+        memory = _web_memory_mb(state)
+    return {
+        "app_photos_per_s": round(statistics.median(rates), 2),
+        "web_process_mb": round(memory, 1),
+        "first_start_s": round(first_start, 1),
+        "second_start_s": round(second_start, 1),
+        "first_verdict_s": round(first_verdict, 1),
+    }
+
+
+@contextlib.contextmanager
+def started(state: Path, port: int) -> Iterator[tuple[httpx.Client, float, float]]:
+    """Run the application; yields a signed-in client, seconds to ready, and when it was begun."""
+    environment = os.environ | {"LOUPE_STATE": str(state), "LOUPE_PORT": str(port)}
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL", "OMP_NUM_THREADS"):
+        environment.pop(name, None)
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inspection.supervisor"],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
+            _until(lambda: _answers(client), "the web process")
+            ready = time.monotonic() - began
+            _sign_in(client)
+            yield client, ready, began
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _answers(client: httpx.Client) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return client.get("/healthz").status_code == 200
+    return False
+
+
+def _sign_in(client: httpx.Client) -> None:
+    client.get("/sign-in/")
+    form = {"username": "manager", "password": PASSWORD}
+    answer = client.post("/sign-in/", data=form | {"csrfmiddlewaretoken": _token(client)})
+    answer.raise_for_status()
+
+
+def _token(client: httpx.Client) -> str:
+    return client.cookies["csrftoken"]
+
+
+def _inspect(client: httpx.Client, files: list[Path]) -> float:
+    """Send photos as units of their own, wait for all verdicts; photos a second."""
+    before = _ended(client)
+    began = time.monotonic()
+    for path in files:
+        answer = client.post(
+            "/api/v1/inspections",
+            data={"plan": PLAN, "reference": path.stem, "wants_report": "true"},
+            files={"photos": (path.name, path.read_bytes(), "image/jpeg")},
+            headers={"X-CSRFToken": _token(client), "Referer": str(client.base_url)},
+        )
+        answer.raise_for_status()
+    _until(lambda: _ended(client) >= before + len(files), "the verdicts", pause=0.2)
+    return len(files) / (time.monotonic() - began)
+
+
+def _ended(client: httpx.Client) -> int:
+    """How many inspections have come to an end."""
+    count, after = 0, None
+    while True:
+        page = client.get("/api/v1/inspections", params={"after": after} if after else {}).json()
+        count += sum(row["status"] in ENDED for row in page["items"])
+        after = page["next"]
+        if not after:
+            return count
+
+
+def _web_memory_mb(state: Path) -> float:
+    """Largest resident set among the web processes that belong to this state directory."""
+    largest = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes()
+            environment = (folder / "environ").read_bytes()
+            if b"gunicorn" in command and str(state).encode() in environment:
+                lines = (folder / "status").read_text().splitlines()
+                kilobytes = next(line.split()[1] for line in lines if line.startswith("VmRSS"))
+                largest = max(largest, int(kilobytes) / 1000)
+    return largest
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _until(ready: Any, what: str, pause: float = 0.1) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE_S} s for {what}")
+        time.sleep(pause)

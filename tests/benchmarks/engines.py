@@ -1,0 +1,99 @@
+"""The bare models: a plain loop over photos in a process of its own, clicks, triage."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from inspection.demo.plans import demo_plans
+from models_runtime.cli.taking import take
+from models_runtime.contracts import Click, PhotoPixels, Prompt, TriageInput
+from models_runtime.runtime import Runtime
+from models_runtime.whole import Job, inspect_photos
+from tests.benchmarks.photos import PLAN
+
+THREADS = "2"
+
+
+def measure(files: list[Path], rounds: int) -> dict[str, Any]:
+    """Run this module as a process with two threads, as one vision worker has them."""
+    command = [sys.executable, "-m", "tests.benchmarks.engines", str(rounds), *map(str, files)]
+    environment = os.environ | {"OMP_NUM_THREADS": THREADS}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def milliseconds(call: Callable[[], object], times: int) -> list[float]:
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def photos_per_second(runtime: Runtime, files: list[Path]) -> float:
+    """Decode, measure, extract, segment, triage and report, one photo after the other."""
+    plan = demo_plans()[PLAN]
+    began = time.perf_counter()
+    for path in files:
+        taken = take(path)
+        inspect_photos(runtime, [Job(taken.decoded.photo, path.name)], plan)
+    return len(files) / (time.perf_counter() - began)
+
+
+def clicks(runtime: Runtime, photo: PhotoPixels, rounds: int) -> dict[str, float]:
+    """The first click pays for the embedding and a mask, the second for a mask only."""
+    sam = runtime.segmenter()
+    prompt = Prompt(clicks=(Click(x=photo.width / 2, y=photo.height / 2),))
+    embedding = sam.embed(photo)
+    first = milliseconds(lambda: sam.decode(sam.embed(photo), [prompt]), 5 * rounds)
+    second = milliseconds(lambda: sam.decode(embedding, [prompt]), 20 * rounds)
+    one, two = statistics.median(first), statistics.median(second)
+    return {
+        "sam_click1_ms": round(one, 1),
+        "sam_click2_ms": round(two, 2),
+        "sam_click2_to_click1": round(two / one, 3),
+    }
+
+
+def triage_ms(runtime: Runtime, photo: PhotoPixels, rounds: int) -> float:
+    plan = demo_plans()[PLAN]
+    (seen,) = inspect_photos(runtime, [Job(photo)], plan)
+    case = TriageInput(
+        plan=plan,
+        attributes=seen.extraction.attributes,
+        findings=seen.findings,
+        defect_probability=seen.defect_probability,
+        in_domain=seen.extraction.in_domain,
+        extraction_abstained=seen.extraction.abstained,
+        note="Module came back after hail, glass looks fine.",
+    )
+    engine = runtime.triagers()[0].load()
+    return round(statistics.median(milliseconds(lambda: engine.triage(case), 50 * rounds)), 2)
+
+
+def main() -> None:
+    rounds, files = int(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+    runtime = Runtime.from_environment({})
+    photo = take(files[0]).decoded.photo
+    photos_per_second(runtime, files[:4])
+    rates = [photos_per_second(runtime, files) for _ in range(rounds)]
+    result = {
+        "bare_loop_photos_per_s": round(statistics.median(rates), 2),
+        **clicks(runtime, photo, rounds),
+        "triage_p50_ms": triage_ms(runtime, photo, rounds),
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 
 from inspection.demo.samples import SAMPLES
-from inspection.services.demo import PASSWORD
 from tests.benchmarks.photos import PLAN
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 600
+PASSWORD = "loupe-demo"
 ENDED = {"decided", "review", "failed"}
 
 

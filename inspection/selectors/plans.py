@@ -9,7 +9,8 @@ from inspection.models import GoldenPhoto, Plan, PlanVersion, Site
 
 def active_plans(site: Site) -> QuerySet[Plan]:
     """Plans that new photos may be given to, by name."""
-    return Plan.objects.filter(site=site, is_active=True, current__isnull=False)
+    rows: QuerySet[Plan] = Plan.objects.filter(site=site)
+    return rows.filter(is_active=True, current__isnull=False)
 
 
 def plans_with_use(site: Site) -> QuerySet[Plan]:

@@ -9,8 +9,6 @@ from django.templatetags.static import static
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
-from inspection.access import MemberRequest, member_required
-
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
@@ -41,17 +39,9 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(static("img/favicon.svg"))
 
 
-@require_safe
-@member_required()
-def shortcuts(request: MemberRequest) -> HttpResponse:
-    """Every key there is, on one page."""
-    return render(request, "account/shortcuts.html")
-
-
 urlpatterns = [
     path("", home, name="home"),
     path("healthz", healthz, name="healthz"),
     path("robots.txt", robots, name="robots"),
     path("favicon.ico", favicon, name="favicon"),
-    path("keys/", shortcuts, name="shortcuts"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver
 
 from inspection.views import (
+    account,
     connectors,
     deliveries,
     home,
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *inspection.urlpatterns,
     *photos.urlpatterns,
     *plans.urlpatterns,
+    *account.urlpatterns,
     *connectors.urlpatterns,
     *deliveries.urlpatterns,
     *receiver.urlpatterns,

@@ -12,7 +12,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    # Pages are tested without `collectstatic`, so without its manifest.
+    # Pages are tested without `collectstatic`, so without its manifest and files.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
     }

@@ -17,14 +17,12 @@ from inspection.api.auth import member
 from inspection.api.errors import Problem
 from inspection.api.plans import plan_with_key
 from inspection.api.schemas import (
+    InspectionIn,
     InspectionOut,
     InspectionPageOut,
-    Note,
-    PlanKey,
-    Reference,
+    InspectionQuery,
     RerunIn,
     RunOut,
-    Text,
 )
 from inspection.models import Inspection, Membership
 from inspection.models.choices import Role
@@ -47,18 +45,9 @@ def _find(request: HttpRequest, inspection_id: UUID) -> Inspection:
 
 
 @router.get("", response={200: InspectionPageOut, 422: Problem})
-def listed(
-    request: HttpRequest,
-    status: Annotated[Text, Query(max_length=20)] = "",
-    disposition: Annotated[Text, Query(max_length=20)] = "",
-    severity: Annotated[Text, Query(max_length=20)] = "",
-    plan: Annotated[Text, Query(max_length=64)] = "",
-    q: Annotated[Text, Query(max_length=200)] = "",
-    after: UUID | None = None,
-) -> InspectionPageOut:
+def listed(request: HttpRequest, given: Annotated[InspectionQuery, Query()]) -> InspectionPageOut:
     """Units, newest first, a page at a time; ``q`` searches reference, note and summary."""
-    given = {"status": status, "disposition": disposition, "severity": severity, "plan": plan}
-    wanted = InspectionFilter.parse(given | {"q": q, "after": str(after) if after else ""})
+    wanted = InspectionFilter.parse(given.model_dump(mode="json", exclude_none=True))
     page = list_inspections(member(request).site, wanted)
     return InspectionPageOut(items=[showing.brief(row) for row in page.rows], next=page.next_after)
 
@@ -67,14 +56,11 @@ def listed(
 def create(
     request: HttpRequest,
     photos: Annotated[list[UploadedFile], File(min_length=1, max_length=MOST_PHOTOS)],
-    plan: Annotated[PlanKey, Form()] = "",
-    reference: Annotated[Reference, Form()] = "",
-    note: Annotated[Note, Form()] = "",
-    wants_report: Annotated[bool, Form()] = False,
+    given: Annotated[InspectionIn, Form()],
 ) -> Status:
     """One unit from its photos (multipart/form-data). Its progress is read at its own address."""
     membership = member(request)
-    chosen = plan_with_key(membership.site, plan)
+    chosen = plan_with_key(membership.site, given.plan)
     for photo in photos:
         _check(photo)
     made = create_inspection(
@@ -82,9 +68,9 @@ def create(
         created_by=membership.user,
         files=[_store(membership, photo) for photo in photos],
         plan=chosen,
-        reference=reference,
-        note=note,
-        wants_report=wants_report,
+        reference=given.reference,
+        note=given.note,
+        wants_report=given.wants_report,
     )
     return Status(201, showing.inspection(_find(request, made.pk)))
 

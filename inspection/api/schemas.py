@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Schema
@@ -43,6 +43,7 @@ class UploadOut(Schema):
 
     id: UUID
     batch: UUID
+    client_key: str
     name: str
     size: int
     chunk_bytes: int
@@ -142,6 +143,26 @@ class TicketOut(Schema):
     status: str
     external_id: str
     external_url: str
+
+
+class InspectionQuery(Schema):
+    """What to list. ``after`` is the ``next`` of the page before."""
+
+    status: Literal["", "received", "running", "review", "decided", "failed"] = ""
+    disposition: Literal["", "accept", "rework", "reject", "hold"] = ""
+    severity: Literal["", "minor", "major", "critical"] = ""
+    plan: PlanKey = ""
+    q: Annotated[Text, Field(max_length=200)] = ""
+    after: UUID | None = None
+
+
+class InspectionIn(Schema):
+    """A unit to be inspected. Without a plan one is chosen by what the photos show."""
+
+    plan: PlanKey = ""
+    reference: Reference = ""
+    note: Note = ""
+    wants_report: bool = False
 
 
 class InspectionBrief(Schema):

@@ -17,6 +17,7 @@ def upload(row: Upload, received: list[int], warnings: list[str]) -> schemas.Upl
     return schemas.UploadOut(
         id=row.pk,
         batch=row.batch,
+        client_key=row.client_key,
         name=row.name,
         size=row.size_bytes,
         chunk_bytes=row.chunk_bytes,

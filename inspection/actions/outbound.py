@@ -96,7 +96,7 @@ def _checked_host(parts: SplitResult) -> str:
     if _is_address(host):
         return host
     labels = host.split(".")
-    if not all(LABEL.fullmatch(label) for label in labels):
+    if "[" in parts.netloc or not all(LABEL.fullmatch(label) for label in labels):
         raise Refused(f"{host!r} is not a host name.")
     # 2130706433, 0x7f.1 and 017700000001 all mean 127.0.0.1 to a resolver (WHATWG: a name whose
     # last label is a number is an address).

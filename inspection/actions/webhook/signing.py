@@ -23,8 +23,9 @@ def signed_headers(keys: Sequence[str], event_id: str, at: datetime, body: str) 
     """Headers of one attempt; the id is the event's, the time (aware) is the attempt's.
 
     One signature for each secret, separated by blanks: a receiver takes any that fits.
+    ValueError where a secret is not ``whsec_`` and base64.
     """
-    signatures = [Webhook(secret).sign(event_id, at.astimezone(UTC), body) for secret in keys]
+    signatures = [_signer(secret).sign(event_id, at.astimezone(UTC), body) for secret in keys]
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(int(at.timestamp())),
@@ -35,8 +36,14 @@ def signed_headers(keys: Sequence[str], event_id: str, at: datetime, body: str) 
 def is_genuine(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Tell whether a request was signed with the secret within the last five minutes."""
     try:
-        Webhook(secret).verify(body, dict(headers), json_parse=False)
+        _signer(secret).verify(body, dict(headers), json_parse=False)
     except (WebhookVerificationError, ValueError):
         # ValueError: a signature without a comma or not in base64, a body that isn't UTF-8.
         return False
     return True
+
+
+def _signer(secret: str) -> Webhook:
+    if not secret.removeprefix(PREFIX):
+        raise ValueError("an empty secret signs nothing")
+    return Webhook(secret)

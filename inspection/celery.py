@@ -26,7 +26,7 @@ app.conf.update(
         # written, and the sweeper sends the message later.
         "max_retries": 0,
     },
-    task_queues=[Queue(name) for name in QUEUES],
+    task_queues=[Queue(name, routing_key=name) for name in QUEUES],
     task_default_queue="intake",
     task_acks_late=True,
     task_reject_on_worker_lost=True,

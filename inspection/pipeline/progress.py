@@ -12,8 +12,6 @@ from inspection.models.choices import InspectionStatus, RunStatus, StepStatus
 from inspection.pipeline import PIPELINE
 from inspection.pipeline.step import Step
 
-_BY_NAME: dict[str, Step[Any, Any]] = {step.name.value: step for step in PIPELINE}
-
 
 def step_named(name: str) -> Step[Any, Any]:
     """The step of the pipeline with this name."""

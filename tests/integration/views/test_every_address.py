@@ -1,0 +1,247 @@
+"""Every address there is, asked by every role, by nobody and by the admin of another site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.http import FileResponse, HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from screen_world import ROLES, SECRET, Screens
+
+pytestmark = [pytest.mark.integration, pytest.mark.django_db]
+
+DONE = {200, 201, 202, 204, 302, 304, 400, 409, 422}
+"""What a member with the right role may be answered to a POST that says nothing."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """``role``: the least that is let in, "" for everybody. ``own``: the address names a row of
+    the site, so that a member of another one is answered 404. ``get`` and ``post``: what there
+    is; the other method is answered 405."""
+
+    role: str = "operator"
+    own: bool = False
+    get: bool = True
+    post: bool = False
+    api: bool = False
+    data: dict[str, str] = field(default_factory=dict)
+    answer: int = 200
+
+
+def page(role: str = "operator", **more: Any) -> Expected:
+    return Expected(role, **more)
+
+
+def act(role: str, **more: Any) -> Expected:
+    return Expected(role, get=False, post=True, **more)
+
+
+def api(**more: Any) -> Expected:
+    return Expected(api=True, **more)
+
+
+OPEN = Expected(role="")
+ADDRESSES: dict[str, Expected] = {
+    "": Expected(role="", answer=302),
+    "healthz": OPEN,
+    "robots.txt": OPEN,
+    "favicon.ico": Expected(role="", answer=302),
+    "sign-in/": Expected(role="", post=True),
+    "sign-out/": Expected(role="", get=False, post=True),
+    "switch-site/": act("operator"),
+    "upload/": page(),
+    "inspections/": page(),
+    "inspections/live/": page(),
+    "inspections/next/": page("reviewer", answer=302),
+    "inspections/<uuid:pk>/": page(own=True),
+    "inspections/<uuid:pk>/live/": page(own=True),
+    "inspections/<uuid:pk>/decide/": act("reviewer", own=True),
+    "inspections/<uuid:pk>/rerun/": act("manager", own=True),
+    "inspections/<uuid:pk>/findings/<uuid:finding_pk>/": act("reviewer", own=True),
+    "inspections/<uuid:pk>/cover": page(own=True),
+    "photos/<uuid:pk>/<str:kind>": page(own=True),
+    "plans/": page(),
+    "plans/new/": page("manager", post=True),
+    "plans/import/": act("manager"),
+    "plans/<slug:key>/": page(own=True),
+    "plans/<slug:key>/plan.json": page(own=True),
+    "plans/<slug:key>/switch/": act("manager", own=True),
+    "plans/<slug:key>/versions/<int:number>/": page(own=True),
+    "plans/<slug:key>/golden/": act("manager", own=True),
+    "plans/<slug:key>/golden/<uuid:pk>/": page(own=True),
+    "plans/<slug:key>/golden/<uuid:pk>/remove/": act("manager", own=True),
+    "members/": page("admin", post=True),
+    "members/<uuid:pk>/role/": act("admin", own=True),
+    "members/<uuid:pk>/remove/": act("admin", own=True),
+    "tokens/": page(post=True),
+    "tokens/<uuid:pk>/revoke/": act("admin", own=True),
+    "connectors/": page("admin"),
+    "connectors/new/": page("admin", post=True),
+    "connectors/<slug:key>/": page("admin", own=True, post=True),
+    "connectors/<slug:key>/rotate/": act("admin", own=True),
+    "connectors/<slug:key>/ping/": act("admin", own=True),
+    "connectors/<slug:key>/switch/": act("admin", own=True),
+    "deliveries/": page("manager"),
+    "deliveries/<uuid:pk>/": page("manager", own=True),
+    "deliveries/<uuid:pk>/resend/": act("manager", own=True),
+    "actions/<uuid:pk>/approve/": act("manager", own=True),
+    "actions/<uuid:pk>/cancel/": act("manager", own=True),
+    "demo/receiver/": page(),
+    "demo/receiver/<slug:slug>/hook": Expected(role="", get=False, post=True),
+    "api/v1/openapi.json": OPEN,
+    "api/v1/docs": OPEN,
+    "api/v1/uploads": api(),
+    "api/v1/uploads/<uuidstr:upload_id>/chunks/<index>": api(own=True),
+    "api/v1/uploads/<uuidstr:upload_id>/complete": api(own=True),
+    "api/v1/uploads/<uuidstr:upload_id>": api(own=True),
+    "api/v1/inspections": api(),
+    "api/v1/inspections/<uuidstr:inspection_id>": api(own=True),
+    "api/v1/inspections/<uuidstr:inspection_id>/rerun": api(own=True),
+    "api/v1/plans": api(),
+    "api/v1/": Expected(role="", answer=404),
+}
+TELLS_NO_TOKEN_OF_OTHERS = "tokens/<uuid:pk>/revoke/"
+
+
+def walk(resolver: URLResolver, start: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        route = start + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route
+        else:
+            yield from walk(pattern, route)
+
+
+def address(route: str, world: Screens) -> str:
+    """The route with ids of rows of the site."""
+    pk: dict[str, Any] = {
+        "inspections/": world.inspection.pk,
+        "photos/": world.photo.pk,
+        "plans/": world.extra["golden"].pk,
+        "members/": world.memberships["operator"].pk,
+        "tokens/": world.extra["token"].pk,
+        "deliveries/": world.extra["delivery"].pk,
+        "actions/": world.extra["step"].pk,
+    }
+    first = route.partition("/")[0] + "/"
+    key = "tickets" if first == "connectors/" else world.plan.key
+    for name, value in {
+        "<uuid:pk>": pk.get(first),
+        "<uuid:finding_pk>": world.findings[0].pk,
+        "<str:kind>": "view",
+        "<slug:key>": key,
+        "<slug:slug>": world.site.slug,
+        "<int:number>": 1,
+        "<uuidstr:upload_id>": world.extra["upload"].pk,
+        "<uuidstr:inspection_id>": world.inspection.pk,
+        "<index>": 0,
+    }.items():
+        route = route.replace(name, str(value))
+    assert "<" not in route, route
+    return "/" + route
+
+
+def test_every_address_has_an_expectation() -> None:
+    there = {route.replace("^", "") for route in walk(get_resolver())}
+    assert there - set(ADDRESSES) == set(), "say in ADDRESSES who may open the new ones"
+    assert set(ADDRESSES) - there == set(), "these are gone"
+
+
+def ask(client: Client, method: str, route: str, world: Screens) -> HttpResponse:
+    """Send it, and undo whatever it did."""
+    with transaction.atomic():
+        answer = getattr(client, method)(address(route, world))
+        if isinstance(answer, FileResponse):
+            answer.close()
+        transaction.set_rollback(True)
+    return answer
+
+
+def problems(who: str, world: Screens) -> Iterator[str]:
+    for route, expected in ADDRESSES.items():
+        for method in ("get", "post"):
+            answer = ask(world.client(who), method, route, world)
+            wanted = statuses(who, expected, method, route)
+            if answer.status_code not in wanted:
+                yield f"{method} {route}: {answer.status_code}, not {sorted(wanted)}"
+            if who in ("stranger", "anonymous") and tells(answer):
+                yield f"{method} {route} tells of another site"
+
+
+def tells(answer: HttpResponse) -> bool:
+    return not answer.streaming and SECRET.encode() in answer.content
+
+
+def statuses(who: str, expected: Expected, method: str, route: str) -> set[int]:
+    """What may be answered."""
+    there = expected.post if method == "post" else expected.get
+    if expected.role == "":
+        return {expected.answer, *DONE} if there else {405, 302, 404}
+    if expected.api:
+        return api_statuses(who, expected)
+    if who == "anonymous":
+        return {302} if there else {302, 405}
+    if who == "stranger":
+        return {404} if expected.own and there else {405, *DONE, 404}
+    if not there:
+        return {405, 403}
+    if ROLES.index(who) < ROLES.index(expected.role):
+        return {404} if route == TELLS_NO_TOKEN_OF_OTHERS else {403}
+    return {expected.answer} if method == "get" else DONE
+
+
+def api_statuses(who: str, expected: Expected) -> set[int]:
+    if who == "anonymous":
+        return {401, 405}
+    if who == "stranger" and expected.own:
+        return {404, 405}
+    return {405, 403, *DONE}
+
+
+@pytest.mark.parametrize("who", ["anonymous", "stranger", *ROLES])
+def test_each_address_lets_in_whom_it_should_and_nobody_else(who: str, screens: Screens) -> None:
+    assert list(problems(who, screens)) == []
+
+
+def test_a_photo_is_only_for_its_site_and_the_original_only_for_reviewers(
+    screens: Screens,
+) -> None:
+    start = f"/photos/{screens.photo.pk}"
+    for kind in ("view", "thumb", "original"):
+        assert screens.client("stranger").get(f"{start}/{kind}").status_code == 404
+    assert screens.client("operator").get(f"{start}/original").status_code == 403
+    answer = screens.client("reviewer").get(f"{start}/original")
+    assert answer.status_code == 200
+    assert answer["Content-Disposition"] == 'attachment; filename="lid.jpg"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert b"".join(answer.streaming_content).startswith(b"\xff\xd8")
+    answer.close()
+
+
+def test_exif_with_the_place_is_not_shown_to_operators(screens: Screens) -> None:
+    page = f"/inspections/{screens.inspection.pk}/"
+    assert "47.37" in screens.client("reviewer").get(page).content.decode()
+    assert "47.37" not in screens.client("operator").get(page).content.decode()
+
+
+def test_a_htmx_request_of_somebody_signed_out_goes_to_the_sign_in_page(screens: Screens) -> None:
+    page = f"/inspections/{screens.inspection.pk}/live/"
+    answer = Client().get(page, headers={"HX-Request": "true"})
+    assert answer["HX-Redirect"].startswith("/sign-in/?next=")
+
+
+def test_pages_forbid_inline_scripts_and_styles(screens: Screens) -> None:
+    answer = screens.client("reviewer").get(f"/inspections/{screens.inspection.pk}/")
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self';" in policy + ";"
+    assert "style-src 'self'" in policy
+    assert "unsafe" not in policy
+    body = answer.content.decode()
+    assert " style=" not in body
+    assert "onclick=" not in body

@@ -181,14 +181,14 @@ class Postgres:
         return "\n  ".join([said.strip(), f"The last lines of {self.log}:", *lines[-8:]])
 
     def _clear_stale_pid_file(self) -> None:
-        """Remove a pid file whose process is not a Postgres: its id went to another program.
+        """Remove a pid file whose process has ended unreaped, or is another program by now.
 
-        Postgres itself would call that program "another postmaster" for ever. Should a server be
-        alive all the same, its shared memory still keeps a second one out.
+        Postgres itself would call either "another postmaster" for ever. Should a server be alive
+        all the same, its shared memory still keeps a second one out.
         """
         pid = self.pid()
         process = processes.describe(pid) if pid else None
-        if process and not process.zombie and "postgres" not in process.command:
+        if process and (process.zombie or "postgres" not in process.command):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def pid(self) -> int | None:

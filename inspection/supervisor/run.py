@@ -29,7 +29,6 @@ HEALTH_EVERY_SECONDS = 5.0
 TICK_SECONDS = 0.25
 GIVE_UP_AFTER = 3
 LEFTOVER_PATIENCE = 10.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -50,7 +49,11 @@ class Stop:
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self.request) for number in STOP_SIGNALS}
+        heard = {signal.SIGINT, signal.SIGTERM}
+        # `nohup make run` ignores the end of its terminal, and is to go on.
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            heard.add(signal.SIGHUP)
+        before = {number: signal.signal(number, self.request) for number in heard}
         try:
             yield
         finally:

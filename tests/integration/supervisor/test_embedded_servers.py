@@ -93,6 +93,21 @@ def test_a_pid_file_that_names_another_program_does_not_keep_postgres_down(postg
         bystander.communicate(b"\n")
 
 
+def test_a_killed_postgres_that_nobody_reaps_does_not_keep_the_next_one_down(postgres):
+    pid_file = postgres.data / "postmaster.pid"
+    left = pid_file.read_text().splitlines()
+    postgres.stop()
+    # In a container without an init process the dead server stays a zombie.
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        assert processes.wait_until(lambda: processes.describe(zombie.pid).zombie, 10)
+        pid_file.write_text("\n".join([str(zombie.pid), *left[1:]]) + "\n")
+        postgres.start()
+        assert postgres.healthy()
+    finally:
+        zombie.wait()
+
+
 def test_a_postgres_whose_socket_was_cleaned_away_comes_back(layout, postgres):
     commit(layout, "CREATE TABLE t AS SELECT 1 AS n")
     shutil.rmtree(layout.sockets)

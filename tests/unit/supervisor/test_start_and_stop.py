@@ -63,6 +63,7 @@ def test_only_one_supervisor_holds_a_state_directory(layout):
 
 
 def test_the_first_signal_asks_and_the_second_insists():
+    before = signal.getsignal(signal.SIGINT)
     stop = run.Stop()
     with stop.on_signals():
         signal.raise_signal(signal.SIGTERM)
@@ -70,7 +71,18 @@ def test_the_first_signal_asks_and_the_second_insists():
         assert not stop.forced
         signal.raise_signal(signal.SIGINT)
         assert stop.forced
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_nohup_keeps_it_running_when_the_terminal_goes():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = run.Stop()
+        with stop.on_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_state_directory_below_a_file_is_refused_with_what_to_do(tmp_path):

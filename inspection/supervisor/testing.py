@@ -42,9 +42,11 @@ def _remove_abandoned() -> None:
     """Stop the servers and remove the directories of sessions that were killed."""
     for state in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         pid = state.name.removeprefix(PREFIX).partition("-")[0]
-        mine = state.stat().st_uid == os.geteuid()
-        if mine and pid.isdigit() and not processes.alive(int(pid)):
-            _remove(Layout(state))
+        # Another session may be removing its own at this moment.
+        with contextlib.suppress(FileNotFoundError):
+            mine = state.stat().st_uid == os.geteuid()
+            if mine and pid.isdigit() and not processes.alive(int(pid)):
+                _remove(Layout(state))
 
 
 def _remove(layout: Layout) -> None:

@@ -27,9 +27,9 @@ from inspection.models.choices import InspectionStatus, Role, RunStatus
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from webhook_server import Receiver, receiver  # noqa: E402
+from webhook_server import Receiver, receiver
 
-from inspection.actions.webhook.signing import new_secret  # noqa: E402
+from inspection.actions.webhook.signing import new_secret
 
 PLAN = {
     "name": "Lids",

@@ -49,9 +49,9 @@ def test_a_name_server_that_changes_its_mind_has_no_effect(listening, monkeypatc
     monkeypatch.setattr(
         socket,
         "create_connection",
-        lambda address, *a, **k: real(address, *a, **k)
-        if address[0] == "127.0.0.1"
-        else by_name(address[0]),
+        lambda address, *a, **k: (
+            real(address, *a, **k) if address[0] == "127.0.0.1" else by_name(address[0])
+        ),
     )
     call(listening.url(host="rebind.example.com"), resolve=rebinding)
     assert looked_up == ["rebind.example.com"]

@@ -79,7 +79,9 @@ def test_a_secret_that_cannot_sign_is_told_and_not_retried():
     assert "rotate" in outcome.error
 
 
-@pytest.mark.parametrize(("error", "permanent"), [(Refused("no"), True), (Unreachable("no"), False)])
+@pytest.mark.parametrize(
+    ("error", "permanent"), [(Refused("no"), True), (Unreachable("no"), False)]
+)
 def test_a_refused_address_is_final_and_an_unreachable_one_is_not(error, permanent):
     def fails(*args, **kwargs):
         raise error

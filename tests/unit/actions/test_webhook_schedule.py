@@ -24,9 +24,9 @@ wishes = st.none() | st.floats(0, 1e9)
 
 def test_the_schedule_is_the_one_of_the_specification():
     hours = 3600
-    assert PAUSES == (
+    assert (
         0, 5, 300, 1800, 2 * hours, 5 * hours, 10 * hours, 14 * hours, 20 * hours, 24 * hours,
-    )  # fmt: skip
+    ) == PAUSES  # fmt: skip
 
 
 @given(st.integers(0, len(PAUSES) - 1), shares)

@@ -30,6 +30,7 @@ def load() -> Any:
     with _IMPORT_LOCK:
         if "segment_anything" in sys.modules:
             return sys.modules["segment_anything"]
+        _forget("segment_anything")
         if torchvision_works():
             return importlib.import_module("segment_anything")
         with _stand_in():
@@ -42,19 +43,20 @@ def torchvision_works() -> bool:
         importlib.import_module("torchvision.ops.boxes")
         importlib.import_module("torchvision.transforms.functional")
     except _UNUSABLE:
-        _forget()
+        _forget("torchvision")
         return False
     return True
 
 
-def _forget() -> dict[str, types.ModuleType]:
-    names = [n for n in sys.modules if n == "torchvision" or n.startswith("torchvision.")]
+def _forget(package: str) -> dict[str, types.ModuleType]:
+    """Drop a package and its parts, such as an import that failed halfway leaves behind."""
+    names = [n for n in sys.modules if n == package or n.startswith(f"{package}.")]
     return {name: sys.modules.pop(name) for name in names}
 
 
 @contextlib.contextmanager
 def _stand_in() -> Iterator[None]:
-    before = _forget()
+    before = _forget("torchvision")
     for name, members in _MEMBERS.items():
         module = types.ModuleType(name)
         module.__dict__.update({"__path__": [], **members})
@@ -62,7 +64,7 @@ def _stand_in() -> Iterator[None]:
     try:
         yield
     finally:
-        _forget()
+        _forget("torchvision")
         sys.modules.update(before)
 
 

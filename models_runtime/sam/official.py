@@ -18,6 +18,7 @@ from models_runtime.contracts import (
     ImageEmbedding,
     MaskCandidate,
     PhotoPixels,
+    Pixels,
     Prompt,
 )
 from models_runtime.errors import FatalError
@@ -27,13 +28,23 @@ from models_runtime.sam import compat, decoding
 CELLS_PER_PIXEL = 0.25
 """The published decoder's masks have a quarter of the input's 1024 px."""
 
+_UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ValueError,
+)
+"""What ``torch.load`` and ``load_state_dict`` raise on files that are no such checkpoint."""
+
 
 class OfficialSegmenter:
     """A published ``Sam`` as a ``Segmenter``. It keeps no photo: any thread may call it."""
 
-    def __init__(self, sam: Any, transform: Any, ref: EngineRef) -> None:
+    def __init__(self, sam: Any, ref: EngineRef) -> None:
         self._sam = sam
-        self._transform = transform
         self._ref = ref
 
     @property
@@ -42,7 +53,7 @@ class OfficialSegmenter:
 
     def embed(self, photo: PhotoPixels) -> ImageEmbedding:
         """Encode a photo; features are float32 (256, 64, 64)."""
-        resized = self._transform.apply_image(photo.pixels)
+        resized = fit(photo.pixels, self._sam.image_encoder.img_size)
         tensor = torch.tensor(resized, device=self._sam.device).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
             features = self._sam.image_encoder(self._sam.preprocess(tensor))[0]
@@ -91,6 +102,14 @@ class OfficialSegmenter:
         return logits, quality
 
 
+def fit(pixels: Pixels, side: int) -> Pixels:
+    """Resize as the package's ``ResizeLongestSide`` does, but never to nothing."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    size = (max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
+    return np.asarray(compat.resize(compat.to_pil_image(pixels), size), np.uint8)
+
+
 def load(spec: EngineSpec) -> OfficialSegmenter:
     """Load one architecture of segment-anything with a checkpoint from the local disk."""
     package = compat.load()
@@ -102,18 +121,9 @@ def load(spec: EngineSpec) -> OfficialSegmenter:
     sam = builder(checkpoint=None)
     _load_state(sam, path, spec.target)
     sam.to(_device(spec.options.get("device", "cpu"))).eval()
-    transform = package_transforms().ResizeLongestSide(sam.image_encoder.img_size)
     version = f"{spec.target}@{_digest(path)}"
     ref = EngineRef(architecture=Architecture.SAM, engine="segment-anything", version=version)
-    return OfficialSegmenter(sam, transform, ref)
-
-
-def package_transforms() -> Any:
-    """The package's own resizing, imported after the stand-in for torchvision had its chance."""
-    compat.load()
-    from segment_anything.utils import transforms
-
-    return transforms
+    return OfficialSegmenter(sam, ref)
 
 
 def _checkpoint_path(spec: EngineSpec) -> Path:
@@ -132,7 +142,7 @@ def _load_state(sam: Any, path: Path, architecture: str) -> None:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         sam.load_state_dict(state)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FatalError(
             f"the checkpoint {path} does not fit the architecture {architecture}: {reason}"

@@ -15,7 +15,7 @@ from inspection.models.choices import Role
 from inspection.pipeline import PIPELINE, engine, progress, runtime, wake
 from inspection.services.inspections import create_inspection, store_bytes
 
-KINDS = ("vlm", "sam", "slm", "mlm", "llm", "lam")
+KINDS = ("vlm", "sam", "slm", "mlm", "llm")
 PLAN = {
     "name": "Lids",
     "description": "Plastic lids",
@@ -102,7 +102,7 @@ def make_member(site, role=Role.OPERATOR):
 
 @pytest.fixture
 def world(db, settings, tmp_path, monkeypatch):
-    settings.ENGINES = dict.fromkeys(KINDS, "memory:")
+    settings.ENGINES = dict.fromkeys(KINDS, "memory:") | {"lam": "embedded:"}
     settings.STORAGES = settings.STORAGES | {
         "default": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",

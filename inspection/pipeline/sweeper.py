@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cache
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -33,6 +31,7 @@ def sweep() -> dict[str, int]:
         "killers": _give_up_on_killers,
         "steps": _wake_steps,
         "uploads": _wake_uploads,
+        "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
     }
     return {name: _carefully(name, job) for name, job in jobs.items()}
@@ -96,15 +95,15 @@ def _waiting(queue: str) -> int:
     return int(declared if isinstance(declared, int) else declared.message_count)
 
 
+def _act_on_decisions() -> int:
+    """Decisions of people that no worker has acted on."""
+    from inspection.actions.act import act_due  # here, because actions lean on the pipeline's parts
+
+    return int(act_due() or 0)
+
+
 def _send_deliveries() -> int:
-    send = _delivery_sender()
-    return send() if send else 0
-
-
-@cache
-def _delivery_sender() -> Callable[[], int] | None:
-    if importlib.util.find_spec("inspection.actions.deliveries") is None:
-        return None
+    """Events whose next attempt is due."""
     from inspection.actions.deliveries import send_due
 
-    return lambda: int(send_due() or 0)
+    return int(send_due() or 0)

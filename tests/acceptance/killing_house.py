@@ -34,7 +34,7 @@ from inspection.supervisor.services import Services, in_use
 from inspection.supervisor.testing import PREFIX
 from inspection.supervisor.valkey import Valkey
 
-ENGINES = ("VLM", "SAM", "SLM", "MLM", "LLM", "LAM")
+ENGINES = ("VLM", "SAM", "SLM", "MLM", "LLM")
 QUEUES = ("intake", "vision", "language", "actions")
 LEASE_SECONDS = 2
 PATIENCE = 90.0
@@ -100,6 +100,7 @@ class House:
         return {
             **kept,
             **{f"LOUPE_{kind}": "memory:" for kind in ENGINES},
+            "LOUPE_LAM": "embedded:",
             "DJANGO_SETTINGS_MODULE": "inspection.settings",
             "PYTHONPATH": os.pathsep.join(paths),
             "LOUPE_STATE": str(self.state),

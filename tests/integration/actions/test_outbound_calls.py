@@ -8,7 +8,14 @@ import time
 import pytest
 from webhook_server import receiver
 
-from inspection.actions.outbound import MOST_RESPONSE, Refused, Unreachable, post
+from inspection.actions.outbound import (
+    MOST_RESPONSE,
+    Refused,
+    Unreachable,
+    allowed_addresses,
+    check_url,
+    post,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +67,6 @@ def test_a_name_server_that_changes_its_mind_has_no_effect(listening, monkeypatc
 
 def test_a_name_that_first_leads_outside_and_then_inside_is_checked_each_time(listening):
     answers = iter([["93.184.216.34"], ["127.0.0.1"]])
-    from inspection.actions.outbound import allowed_addresses, check_url
 
     def resolve(host, port):
         return next(answers)
@@ -134,7 +140,7 @@ def test_an_answer_drawn_out_byte_by_byte_ends_at_the_deadline(listening, head):
 
 def test_silence_ends_at_the_deadline(listening):
     listening.answer = lambda handler: listening.done.wait(10) and None
-    with pytest.raises(Unreachable, match="within 0.3 s"):
+    with pytest.raises(Unreachable, match=r"within 0\.3 s"):
         call(listening.url(), timeout=0.3)
 
 

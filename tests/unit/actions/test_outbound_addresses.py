@@ -226,8 +226,8 @@ def test_no_ipv4_address_gets_in_through_a_tunnel_if_it_is_closed_itself(address
 def test_open_addresses_are_global_and_what_an_admin_may_open_is_not(address):
     if is_open(address):
         assert address.is_global
-        assert not (address.is_multicast or address.is_private or address.is_link_local)
+        assert not any((address.is_multicast, address.is_private, address.is_link_local))
         assert not is_inside(address)
     if is_inside(address):
         assert address.is_private
-        assert not (address.is_link_local or address.is_multicast or address.is_unspecified)
+        assert not any((address.is_link_local, address.is_multicast, address.is_unspecified))

@@ -160,7 +160,8 @@ def _review_reasons(
     if limits.review_severity and policy.at_least(decision.severity, limits.review_severity):
         reasons.append(f"the plan sends {limits.review_severity} findings or worse to a person")
     reasons += _note_reasons(verdict, concern)
-    if decision.by_policy and confidence < limits.review_below:
+    alarmed = concern is not None and concern.danger >= SURE
+    if decision.by_policy and not alarmed and confidence < limits.review_below:
         reasons.append(
             f"{confidence:.0%} sure of {decision.disposition}, the plan asks for "
             f"{limits.review_below:.0%}"

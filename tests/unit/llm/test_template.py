@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 from models_runtime.contracts import AttributeResult, Disposition
 from models_runtime.llm import evidence as words
 from models_runtime.llm.template import load
@@ -61,3 +64,12 @@ def test_text_read_from_a_photo_stays_one_quoted_line(evidence):
     claim = next(c for c in report.claims if "attribute:serial" in c.evidence)
     assert claim.text.isprintable()
     assert len(claim.text) < 160
+
+
+def test_template_planner_policy_and_routing_load_no_torch():
+    code = (
+        "import sys, models_runtime.llm.template, models_runtime.lam.planner, "
+        "models_runtime.slm.policy, models_runtime.mlm.routing; "
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -43,6 +43,10 @@ class Layout:
         return self.state / "valkey"
 
     @property
+    def log_ins(self) -> Path:
+        return self.state / "log-ins.txt"
+
+    @property
     def sockets(self) -> Path:
         return socket_dir(self.state)
 

@@ -6,6 +6,7 @@ three times would be most of a second start.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -18,7 +19,9 @@ from pathlib import Path
 from inspection.environment import PROJECT_ROOT
 from inspection.supervisor.children import child_environment, has_command
 from inspection.supervisor.errors import SupervisorError
+from inspection.supervisor.layout import Layout
 from inspection.supervisor.options import demo_wanted
+from inspection.supervisor.services import Services
 
 MOST_OUTPUT = 4000
 
@@ -103,17 +106,24 @@ class Preparation:
         return told
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        while True:
-            try:
-                process.wait(timeout=0.1)
-            except subprocess.TimeoutExpired:
-                if self.stopping():
-                    process.terminate()
-                    process.wait()
-            else:
-                break
+        try:
+            while process.poll() is None and not self.stopping():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=0.1)
+        finally:
+            # Still running only where the person wants to stop.
+            process.terminate()
+            process.wait()
         if self.stopping():
             raise Interrupted
+
+
+def preparation_of(
+    services: Services, layout: Layout, stopping: Callable[[], bool], say: Callable[[str], None]
+) -> Preparation:
+    """Return the preparation of the database that `services` stands for."""
+    home = services.postgres.home if services.postgres else layout.run
+    return Preparation(home / "prepared.json", layout.log_ins, stopping, say)
 
 
 def migrations_fingerprint() -> str:

@@ -19,10 +19,13 @@ from inspection.supervisor.console import Console, LogTail, last_lines
 from inspection.supervisor.errors import SupervisorError
 from inspection.supervisor.layout import Layout
 from inspection.supervisor.options import Address
-from inspection.supervisor.postgres import Postgres
-from inspection.supervisor.preparation import Interrupted, Preparation
-from inspection.supervisor.services import Services, in_use, make_state_dir
-from inspection.supervisor.valkey import Valkey
+from inspection.supervisor.preparation import Interrupted, preparation_of
+from inspection.supervisor.services import (
+    Services,
+    embedded_services,
+    in_use,
+    make_state_dir,
+)
 
 READY_SECONDS = 90.0
 HEALTH_EVERY_SECONDS = 5.0
@@ -90,12 +93,8 @@ class Supervisor:
                     self._stop_children()
 
     def _prepare(self, services: Services) -> None:
-        home = services.postgres.home if services.postgres else self.layout.run
-        preparation = Preparation(
-            home / "prepared.json",
-            self.layout.state / "log-ins.txt",
-            lambda: bool(self.stop),
-            self.console.say,
+        preparation = preparation_of(
+            services, self.layout, lambda: bool(self.stop), self.console.say
         )
         if self.stop:
             raise Interrupted
@@ -138,9 +137,8 @@ class Supervisor:
     def _greet(self) -> None:
         took = time.monotonic() - self.begun
         self.console.say(f"Loupe is ready after {took:.1f} s: {self.address.url}")
-        log_ins = self.layout.state / "log-ins.txt"
-        if log_ins.exists():
-            self.console.say(log_ins.read_text().strip())
+        if self.layout.log_ins.exists():
+            self.console.say(self.layout.log_ins.read_text().strip())
         self.console.say(f"Ctrl-C stops everything. Logs: {self.layout.logs}")
 
     def _look_after_children(self) -> None:
@@ -208,14 +206,6 @@ def only_one(layout: Layout, address: Address) -> Iterator[None]:
             yield
         finally:
             lock.truncate(0)
-
-
-def embedded_services(layout: Layout) -> Services:
-    """Return the servers to start here: none where the environment names a real one."""
-    return Services(
-        None if options.real_database() else Postgres(layout),
-        None if options.real_broker() else Valkey(layout),
-    )
 
 
 def answers(address: Address) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from inspection.supervisor import options
 from inspection.supervisor.errors import SupervisorError
 from inspection.supervisor.layout import Layout
 from inspection.supervisor.postgres import Postgres
@@ -33,6 +34,14 @@ class Services:
             self.valkey.stop()
         if self.postgres:
             self.postgres.stop()
+
+
+def embedded_services(layout: Layout) -> Services:
+    """Return the servers to start here: none where the environment names a real one."""
+    return Services(
+        None if options.real_database() else Postgres(layout),
+        None if options.real_broker() else Valkey(layout),
+    )
 
 
 @contextlib.contextmanager

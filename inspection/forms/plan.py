@@ -79,6 +79,7 @@ class PlanForm:
         """The values in the shape of the schema, still unchecked."""
         policy = self.policy
         policy["review_severity"] = policy.get("review_severity") or None
+        policy["review_below"] = _number(policy.get("review_below"))
         return {
             "name": self.values["name"],
             "subject": self.values["subject"],

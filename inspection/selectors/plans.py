@@ -15,12 +15,11 @@ def active_plans(site: Site) -> QuerySet[Plan]:
 
 def plans_with_use(site: Site) -> QuerySet[Plan]:
     """All plans with ``inspection_count`` and ``last_used``, by name."""
-    return (
-        Plan.objects.filter(site=site)
-        .select_related("current")
-        .annotate(inspection_count=Count("inspections"), last_used=Max("inspections__created_at"))
-        .order_by("-is_active", "name")
+    rows: QuerySet[Plan] = Plan.objects.filter(site=site)
+    used = rows.annotate(
+        inspection_count=Count("inspections"), last_used=Max("inspections__created_at")
     )
+    return used.select_related("current").order_by("-is_active", "name")
 
 
 def versions_of(plan: Plan) -> QuerySet[PlanVersion]:

@@ -6,6 +6,7 @@ The same kind, defect, seed and size always give the same pixels.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -87,7 +88,7 @@ def box_of(mask: Region) -> Box | None:
 
 def _solar_cell(numbers: Numbers, size: tuple[int, int]) -> tuple[Canvas, Region]:
     """Electroluminescence of a cell: bright silicon, dark busbars, grains where polycrystalline."""
-    height, width = size
+    _height, width = size
     poly = bool(numbers.random() < 0.5)
     glow = numbers.uniform(185, 215) + 9 * _noise(numbers, size, 0.45)
     glow -= numbers.uniform(0, 14) * _vignette(size)
@@ -306,7 +307,7 @@ def _walk(
         bend = heading + numbers.normal(0, 0.4)
         x, y = path[-1]
         path.append((x + step * np.cos(bend), y + step * np.sin(bend)))
-    for (x1, y1), (x2, y2) in zip(path, path[1:], strict=False):
+    for (x1, y1), (x2, y2) in itertools.pairwise(path):
         width = max(1, thick + int(numbers.integers(-1, 2)))
         cv2.line(line, (round(x1), round(y1)), (round(x2), round(y2)), 1, width, cv2.LINE_AA)
     return path
@@ -455,7 +456,7 @@ _PAINTERS: dict[str, Callable[[Canvas, Numbers, Region], Region]] = {
 def _develop(canvas: Canvas, numbers: Numbers) -> Pixels:
     """Add the noise of a sensor and round to bytes."""
     grain = numbers.normal(0, 2.2, canvas.shape[:2]).astype(np.float32)
-    return np.clip(canvas + grain[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(canvas + grain[..., None], 0, 255), dtype=np.uint8)
 
 
 def _noise(
@@ -476,13 +477,13 @@ def _light(numbers: Numbers, size: tuple[int, int]) -> NDArray[np.float32]:
     angle = numbers.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
     slope = np.cos(angle) * x + np.sin(angle) * y
-    return (1 + numbers.uniform(0.05, 0.28) * slope).astype(np.float32)
+    return np.asarray(1 + numbers.uniform(0.05, 0.28) * slope, dtype=np.float32)
 
 
 def _vignette(size: tuple[int, int]) -> NDArray[np.float32]:
     height, width = size
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    return (x**2 + y**2).astype(np.float32)
+    return np.asarray(x**2 + y**2, dtype=np.float32)
 
 
 def _rounded(size: tuple[int, int], margin: float, radius: float) -> Region:

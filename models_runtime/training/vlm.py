@@ -2,8 +2,9 @@
 
     python -m models_runtime.training.vlm --data ../shared/data --minutes 55 --threads 1
 
-Each step takes one domain, so that its photos share the questions asked of them. Checkpoints,
-averaged weights (EMA) and a log line per minute go to ``--out``; run again to go on.
+A batch holds photos of one domain, so that they share the questions asked of them. Checkpoints
+and averaged weights (EMA) go to ``--out``, a log line per minute to the screen; run again to go
+on.
 """
 
 from __future__ import annotations
@@ -44,18 +45,27 @@ class Lesson:
     weight: float
 
 
-LESSONS: tuple[Lesson, ...] = (
-    Lesson("garment", False, 48, 0.46),
-    Lesson("grocery", False, 40, 0.09),
-    Lesson("solar", True, 12, 0.20),
-    Lesson("garment", True, 12, 0.07),
-    Lesson("wall", True, 12, 0.05),
-    Lesson("road", True, 10, 0.03),
-    Lesson("cookie", True, 10, 0.03),
-    Lesson("toy", True, 10, 0.02),
-    Lesson("grocery", True, 12, 0.01),
-    Lesson("world", False, 32, 0.04),
-)
+LESSONS: dict[str, tuple[Lesson, ...]] = {
+    "meaning": (
+        Lesson("garment", False, 32, 0.84),
+        Lesson("grocery", False, 32, 0.16),
+    ),
+    "places": (
+        Lesson("solar", True, 8, 0.50),
+        Lesson("garment", True, 8, 0.14),
+        Lesson("wall", True, 8, 0.12),
+        Lesson("road", True, 8, 0.07),
+        Lesson("cookie", True, 8, 0.09),
+        Lesson("toy", True, 8, 0.05),
+        Lesson("grocery", True, 8, 0.03),
+    ),
+    "world": (Lesson("world", False, 16, 1.0),),
+}
+"""A step adds up the gradients of a lesson of each group (those below one now and then): a step
+of one domain alone would pull the heads towards it, and the next step back."""
+
+GROUP_SHARE = {"meaning": 1.0, "places": 0.5, "world": 0.2}
+GROUP_WEIGHT = {"meaning": 1.0, "places": 0.25, "world": 0.5}
 
 TINY = Shape((16, 24, 32, 48), (1, 1, 1, 1), 16)
 """For tests: trains in seconds, knows next to nothing."""
@@ -68,12 +78,13 @@ class Recipe:
     minutes: float = 55.0
     rate: float = 2e-3
     weight_decay: float = 0.05
-    smoothing: float = 0.1
-    ema: float = 0.998
+    smoothing: float = 0.05
+    ema: float = 0.996
     seed: int = 7
-    sizes: tuple[int, ...] = (96, 96, 96, 128, 128, 160)
+    sizes: tuple[int, ...] = (96, 96, 96, 112, 128, 128)
     """Sizes of views without places as training goes on."""
-    place_size: int = 256
+    place_sizes: tuple[int, ...] = (192, 224, 224, 256)
+    """Sizes of views in which places are taught."""
     batch_share: float = 1.0
 
 
@@ -90,7 +101,10 @@ class Trainer:
         self.questions = questions(photos)
         warm_up(self.bank, self.questions)
         self.pools = _pools(photos)
-        self.lessons = [le for le in LESSONS if le.domain in self.pools or le.domain == "world"]
+        self.lessons = {
+            group: [le for le in lessons if le.domain in self.pools or le.domain == "world"]
+            for group, lessons in LESSONS.items()
+        }
         self.model = LoupeVLM(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = LoupeVLM(shape).eval().requires_grad_(False)
         self.average.load_state_dict(self.model.state_dict())
@@ -103,22 +117,28 @@ class Trainer:
     def progress(self) -> float:
         return min(1.0, self.spent / (60.0 * self.recipe.minutes))
 
-    def step(self) -> tuple[str, float]:
-        """Train on one batch; return the lesson's name and its loss."""
+    def step(self) -> dict[str, float]:
+        """Train on one batch of each group; return the losses by lesson."""
         began = time.monotonic()
-        weights = np.array([lesson.weight for lesson in self.lessons])
-        lesson = self.lessons[int(self.numbers.choice(len(weights), p=weights / weights.sum()))]
-        loss = self._world(lesson) if lesson.domain == "world" else self._lesson(lesson)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate * _schedule(self.progress, self.steps)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        losses = {}
+        for name, lessons in self.lessons.items():
+            if not lessons or self.numbers.random() >= GROUP_SHARE[name]:
+                continue
+            weights = np.array([lesson.weight for lesson in lessons])
+            pick = int(self.numbers.choice(len(weights), p=weights / weights.sum()))
+            lesson = lessons[pick]
+            loss = self._world(lesson) if lesson.domain == "world" else self._lesson(lesson)
+            (GROUP_WEIGHT[name] * loss).backward()  # type: ignore[no-untyped-call]
+            losses[f"{lesson.domain}{'+' if lesson.places else ''}"] = float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimizer.step()
         self._follow()
         self.steps += 1
         self.spent += time.monotonic() - began
-        return f"{lesson.domain}{'+' if lesson.places else ''}", float(loss.detach())
+        return losses
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -132,8 +152,8 @@ class Trainer:
         self.seen += count
         return count
 
-    def _size(self) -> int:
-        sizes = self.recipe.sizes
+    def _size(self, places: bool = False) -> int:
+        sizes = self.recipe.place_sizes if places else self.recipe.sizes
         return sizes[min(len(sizes) - 1, int(self.progress * len(sizes)))]
 
     def _pick(self, pool: Sequence[Photo], count: int) -> list[Photo]:
@@ -142,7 +162,7 @@ class Trainer:
     def _lesson(self, lesson: Lesson) -> Tensor:
         pool = self.pools[lesson.domain]
         photos = self._balanced(pool, self._count(lesson), lesson)
-        size = self.recipe.place_size if lesson.places else self._size()
+        size = self._size(lesson.places)
         views = [look(photo, size, self.numbers, gentle=lesson.places) for photo in photos]
         if lesson.places and lesson.domain in ("garment", "grocery"):
             views = [
@@ -150,12 +170,9 @@ class Trainer:
                 for photo, view in zip(photos, views, strict=True)
             ]
         encoded = self.model(_tensor(views), lesson.places)
-        loss = self._choices(encoded, photos, views, lesson.domain)
-        loss = loss + 0.25 * self._captions(encoded, [lesson.domain] * len(views))
-        loss = loss + 0.3 * self._truths(encoded, photos, views, lesson.domain)
         if lesson.places:
-            loss = loss + self._defects(encoded, views, lesson.domain)
-        return loss
+            return self._defects(encoded, views, lesson.domain)
+        return self._choices(encoded, photos) + 0.3 * self._truths(encoded, photos)
 
     def _balanced(self, pool: list[Photo], count: int, lesson: Lesson) -> list[Photo]:
         """Real photos mostly; drawn ones only where places are taught, and a fifth of them."""
@@ -170,7 +187,8 @@ class Trainer:
         """Photos of all domains and of none: which is which?"""
         names = [name for name in self.pools if self.pools[name]]
         count = self._count(lesson)
-        size = int(self.numbers.choice([self._size(), 160, 224]))
+        size = int(self.numbers.choice([96, 128, 160]))
+        count = max(4, round(count * min(1.0, (128 / size) ** 2)))
         pixels, domains = [], []
         for number in range(count):
             pool = self.pools[names[int(self.numbers.integers(len(names)))]]
@@ -182,35 +200,17 @@ class Trainer:
             else:
                 pixels.append(look(photo, size, self.numbers))
                 domains.append(photo.domain)
-        return self._captions(self.model(_tensor(pixels), False), domains)
+        encoded = self.model(_tensor(pixels), False)
+        return self._captions(encoded, domains) + 0.5 * self._kinds(encoded, domains)
 
-    def _choices(
-        self, encoded: Encoded, photos: Sequence[Photo], views: Sequence[View], domain: str
-    ) -> Tensor:
+    def _choices(self, encoded: Encoded, photos: Sequence[Photo]) -> Tensor:
         """Each question that has answers here, as a plan would put it."""
         total = encoded.meaning.new_zeros(())
-        asked = dict.fromkeys(q for photo in photos for q in photo.labels)
-        for question in asked:
+        for question in dict.fromkeys(q for photo in photos for q in photo.labels):
             given = [photo.labels.get(question) for photo in photos]
-            total = total + _QUESTION_WEIGHT.get(question, 0.5) * self._choice(
-                encoded, question, given
-            )
-        state = [None if v.defective is None else _STATE[v.defective] for v in views]
-        if domain != "grocery" and any(state):
-            total = total + 0.5 * self._choice(encoded, "condition", state)
-        if domain != "grocery" and any(view.present for view in views):
-            total = total + 0.3 * self._fault(encoded, views, domain)
+            weight = _QUESTION_WEIGHT.get(question, 0.5)
+            total = total + weight * self._choice(encoded, question, given)
         return total
-
-    def _fault(self, encoded: Encoded, views: Sequence[View], domain: str) -> Tensor:
-        """Which defect is it, or none? Asked of photos with at most one type."""
-        types = words.domain(domain).defects
-        rows = self.bank.rows([words.SOUND, *types.values()], self.bank.title("fault"))
-        target = torch.tensor([_single_fault(view, list(types)) for view in views])
-        logits = self.model.read_choice(encoded, rows)
-        if not bool((target >= 0).any()):
-            return logits.sum() * 0
-        return F.cross_entropy(logits, target, label_smoothing=self.recipe.smoothing)
 
     def _choice(self, encoded: Encoded, question: str, given: Sequence[str | None]) -> Tensor:
         answers = self.questions[question]
@@ -219,42 +219,36 @@ class Trainer:
         logits = self.model.read_choice(encoded, rows)
         target = torch.tensor([order[g] if g is not None else -100 for g in given])
         if not bool((target >= 0).any()):
-            return logits.sum() * 0
-        return F.cross_entropy(logits, target, label_smoothing=self.recipe.smoothing)
+            return encoded.meaning.new_zeros(())
+        loss: Tensor = F.cross_entropy(logits, target, label_smoothing=self.recipe.smoothing)
+        return loss
 
     def _captions(self, encoded: Encoded, domains: Sequence[str]) -> Tensor:
         rows = self.bank.rows([*(d.captions for d in words.DOMAINS), words.UNKNOWN])
         names = [*words.DOMAIN_NAMES, ""]
         target = torch.tensor([names.index(name) for name in domains])
-        return F.cross_entropy(self.model.read_choice(encoded, rows), target)
+        loss: Tensor = F.cross_entropy(self.model.read_choice(encoded, rows), target)
+        return loss
 
-    def _truths(
-        self, encoded: Encoded, photos: Sequence[Photo], views: Sequence[View], domain: str
-    ) -> Tensor:
-        """Statements that hold or not: kind of thing, its state, one answer per question."""
-        statements: list[Sequence[str]] = [words.domain(domain).captions]
-        held: list[list[float]] = [[1.0] * len(photos)]
-        other = words.DOMAINS[int(self.numbers.integers(len(words.DOMAINS)))]
-        if other.name != domain:
-            statements.append(other.captions)
-            held.append([0.0] * len(photos))
+    def _kinds(self, encoded: Encoded, domains: Sequence[str]) -> Tensor:
+        """The same as statements that hold or not."""
+        rows = self.bank.rows(domain.captions for domain in words.DOMAINS)
+        target = torch.tensor([[float(n == d) for n in words.DOMAIN_NAMES] for d in domains])
+        return _known_bce(self.model.read_truth(encoded, rows), target)
+
+    def _truths(self, encoded: Encoded, photos: Sequence[Photo]) -> Tensor:
+        """One answer of each question put as a statement that holds or not."""
+        statements: list[Sequence[str]] = []
+        held: list[list[float]] = []
         for question in dict.fromkeys(q for photo in photos for q in photo.labels):
             answers = self.questions[question]
             asked = "kids" if question == "age" else _any(list(answers), self.numbers)
             statements.append(answers[asked])
             held.append([_held(p.labels.get(question), asked) for p in photos])
-        if domain != "grocery":
-            state = [v.defective for v in views]
-            for phrases, bad in ((words.DEFECTIVE, True), (words.SOUND, False)):
-                statements.append(phrases)
-                held.append([-1.0 if s is None else float(s is bad) for s in state])
-        types = words.domain(domain).defects
-        for name in self.numbers.permutation(list(types))[:1]:
-            statements.append(types[str(name)])
-            held.append([float(v.present.get(str(name), -1)) for v in views])
-        target = torch.tensor(held).T
+        if not statements:
+            return encoded.meaning.new_zeros(())
         logits = self.model.read_truth(encoded, self.bank.rows(statements))
-        return _known_bce(logits, target)
+        return _known_bce(logits, torch.tensor(held).T)
 
     def _defects(self, encoded: Encoded, views: Sequence[View], domain: str) -> Tensor:
         """Where is what: per place, per photo, and whether there is anything at all."""
@@ -303,7 +297,6 @@ class Trainer:
 
 
 _QUESTION_WEIGHT = {"category": 1.0, "item": 0.7, "group": 0.4, "age": 0.25}
-_STATE = {True: "defective", False: "sound"}
 
 
 def _any(names: list[str], numbers: Numbers) -> str:
@@ -326,16 +319,6 @@ def _tensor(views: Sequence[View]) -> Tensor:
     stacked = torch.from_numpy(np.stack([view.pixels for view in views]))
     pixels = stacked.permute(0, 3, 1, 2).float() / 255.0
     return pixels.contiguous(memory_format=torch.channels_last)
-
-
-def _single_fault(view: View, types: Sequence[str]) -> int:
-    """0 for sound, 1 + index of the only defect; -100 where there are several or nobody knows."""
-    if view.defective is None:
-        return -100
-    seen = [i for i, name in enumerate(types) if view.present.get(name)]
-    if not view.defective:
-        return 0
-    return 1 + seen[0] if len(seen) == 1 else -100
 
 
 def _known_bce(logits: Tensor, target: Tensor) -> Tensor:
@@ -369,15 +352,15 @@ def _place_loss(logits: Tensor, views: Sequence[View], types: int) -> Tensor:
     if not rows:
         return logits.sum() * 0
     target = torch.from_numpy(np.stack(targets))
-    sure = torch.from_numpy(np.stack(known))[:, None].float()
+    certain = torch.from_numpy(np.stack(known))[:, None].float()
     picked = logits[rows]
     chance = picked.sigmoid()
     plain = F.binary_cross_entropy_with_logits(picked, target, reduction="none")
     miss = (target - chance).abs()
     balance = 0.25 + 0.5 * target
-    focal = (balance * miss.square() * plain * sure).sum() / (target.sum() + 40.0 * len(rows))
-    overlap = 2 * (chance * target * sure).sum((0, 2, 3)) + 10
-    size = ((chance + target) * sure).sum((0, 2, 3)) + 10
+    focal = (balance * miss.square() * plain * certain).sum() / (target.sum() + 40.0 * len(rows))
+    overlap = 2 * (chance * target * certain).sum((0, 2, 3)) + 10
+    size = ((chance + target) * certain).sum((0, 2, 3)) + 10
     there = (target.sum((0, 2, 3)) > 0).float()
     dice = ((1 - overlap / size) * there).sum() / there.sum().clamp(min=1)
     return 4.0 * focal + 0.5 * dice
@@ -394,7 +377,7 @@ def _optimizer(model: LoupeVLM, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def _schedule(progress: float, steps: int) -> float:
-    warm = min(1.0, (steps + 1) / 150)
+    warm = min(1.0, (steps + 1) / 80)
     return warm * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * progress))))
 
 
@@ -409,8 +392,8 @@ def run(
     said, saved, checked = trainer.spent, trainer.spent, trainer.spent
     losses: dict[str, list[float]] = {}
     while trainer.progress < 1.0:
-        name, loss = trainer.step()
-        losses.setdefault(name, []).append(loss)
+        for name, loss in trainer.step().items():
+            losses.setdefault(name, []).append(loss)
         if trainer.spent - said > 60:
             told = " ".join(f"{k}={np.mean(v):.3f}" for k, v in sorted(losses.items()))
             say(f"{trainer.spent / 60:.1f} min {trainer.steps} steps {trainer.seen} seen {told}")

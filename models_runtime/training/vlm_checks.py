@@ -1,4 +1,4 @@
-"""Figures on val photos that training prints while it runs; cheap, and no part of the model card."""
+"""Figures on val that training prints as it runs; cheap, and no part of the model card."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
 
 
 def quick_check(
-    photos: Sequence[Photo], embedder: TextEmbedder, at_most: int = 200
+    photos: Sequence[Photo], embedder: TextEmbedder, at_most: int = 120
 ) -> Callable[[LoupeVLM], Mapping[str, float]]:
     """Return a function that measures a model on a fixed part of val, with plain words only."""
     chosen = {
@@ -54,11 +54,12 @@ def _measure(
     for domain, question in (("garment", "category"), ("grocery", "group")):
         answers = list(words.domain(domain).labels[question])
         rows = torch.from_numpy(texts[question])
-        right = []
-        for photo in chosen[domain]:
-            logits = model.read_choice(model(_whole(photo, 192), False), rows)
-            right.append(answers[int(logits.argmax())] == photo.labels[question])
-        figures[question] = float(np.mean(right)) if right else float("nan")
+        for size in (128, 256):
+            right = []
+            for photo in chosen[domain]:
+                logits = model.read_choice(model(_whole(photo, size), False), rows)
+                right.append(answers[int(logits.argmax())] == photo.labels[question])
+            figures[f"{question}@{size}"] = float(np.mean(right)) if right else float("nan")
     for domain in ("solar", "cookie"):
         rows = torch.from_numpy(texts[domain])
         scores = []

@@ -116,14 +116,17 @@ def _part(split: str, key: str) -> str:
 
 def _mask(path: Path, like: Bytes) -> Bytes:
     """Read a label map and bring it to the photo's size; thin lines survive the shrinking."""
-    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if raw.ndim == 3:
-        raw = raw.max(axis=2)
+    read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if read is None:
+        raise FileNotFoundError(path)
+    raw = np.asarray(read if read.ndim == 2 else read.max(axis=2), dtype=np.uint8)
     height, width = like.shape[:2]
     made = np.zeros((height, width), np.uint8)
     for value in (int(v) for v in np.unique(raw) if v):
         share = cv2.resize(
-            (raw == value).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA
+            np.asarray(raw == value, dtype=np.float32),
+            (width, height),
+            interpolation=cv2.INTER_AREA,
         )
         made[share > 0.35] = value
     return made

@@ -38,8 +38,8 @@ class ViewStyle:
 
 
 STYLES: dict[str, ViewStyle] = {
-    "garment": ViewStyle(0.40, 12.0, colour=0.3, cutout=0.5),
-    "grocery": ViewStyle(0.35, 12.0, colour=0.2, cutout=0.3),
+    "garment": ViewStyle(0.60, 10.0, colour=0.25, cutout=0.2),
+    "grocery": ViewStyle(0.45, 10.0, colour=0.15, cutout=0.2),
     "solar": ViewStyle(0.60, 2.0, any_way_up=True, colour=0.2),
     "road": ViewStyle(0.30, 3.0, colour=0.3),
     "wall": ViewStyle(0.40, 10.0, any_way_up=True, colour=0.3),
@@ -58,9 +58,10 @@ def look(photo: Photo, size: int, numbers: Numbers, gentle: bool = False) -> Vie
     )
     places = photo.places
     if places is not None:
-        places = cv2.warpAffine(
+        warped = cv2.warpAffine(
             places, matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=border
         )
+        places = np.asarray(warped, dtype=np.uint8)
     if style.any_way_up:
         turns = int(numbers.integers(4))
         pixels = np.rot90(pixels, turns)
@@ -165,7 +166,9 @@ def nothing_known(size: int, numbers: Numbers, photos: list[Bytes]) -> Bytes:
     if kind == 2:
         coarse = numbers.integers(0, 256, (int(numbers.integers(2, 40)),) * 2 + (3,))
         how = cv2.INTER_NEAREST if numbers.random() < 0.5 else cv2.INTER_CUBIC
-        return cv2.resize(coarse.astype(np.uint8), (size, size), interpolation=how)
+        return np.asarray(
+            cv2.resize(coarse.astype(np.uint8), (size, size), interpolation=how), dtype=np.uint8
+        )
     if kind == 3:
         return _shuffled(photos[int(numbers.integers(len(photos)))], size, numbers)
     if kind == 4:
@@ -178,7 +181,7 @@ def nothing_known(size: int, numbers: Numbers, photos: list[Bytes]) -> Bytes:
     wave = np.sin(x * numbers.uniform(0.02, 0.8) + y * numbers.uniform(0.02, 0.8))
     colours = numbers.integers(0, 256, (2, 3))
     mix = (wave[..., None] + 1) / 2
-    return (mix * colours[0] + (1 - mix) * colours[1]).astype(np.uint8)
+    return np.asarray(mix * colours[0] + (1 - mix) * colours[1], dtype=np.uint8)
 
 
 def _screen(size: int, numbers: Numbers) -> Bytes:
@@ -201,7 +204,7 @@ def _screen(size: int, numbers: Numbers) -> Bytes:
 
 
 def _shuffled(photo: Bytes, size: int, numbers: Numbers) -> Bytes:
-    photo = cv2.resize(photo, (size, size))
+    photo = np.asarray(cv2.resize(photo, (size, size)), dtype=np.uint8)
     parts = 4
     side = size // parts
     tiles = [

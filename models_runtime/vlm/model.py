@@ -31,9 +31,9 @@ TOP_CELLS = 12
 class Shape:
     """Sizes of the network; the defaults are what ships, smaller ones serve tests."""
 
-    widths: tuple[int, int, int, int] = (48, 96, 192, 352)
+    widths: tuple[int, int, int, int] = (32, 64, 160, 320)
     depths: tuple[int, int, int, int] = (1, 1, 2, 2)
-    pyramid: int = 64
+    pyramid: int = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class Encoded:
 
     ``meaning``: (n, 384) unit rows. ``evidence``: (n, 384). ``places``: (n, pyramid, h/4, w/4),
     normalised over channels. ``pooled``: (n, features) for telling the known from the unknown.
-    ``coarse``: (n, pyramid, h/8, w/8) before normalisation, for comparison with references.
+    ``coarse``: (n, widths[1] + pyramid, h/8, w/8), texture and meaning of each place, for
+    comparison with references.
     """
 
     meaning: Tensor
@@ -126,10 +127,16 @@ class LoupeVLM(nn.Module):
         self.pyramid = Pyramid(widths, pyramid)
         features = widths[2] + 2 * widths[3]
         self.meaning = nn.Sequential(
-            nn.Linear(features, TEXT_DIM), nn.GELU(), nn.Linear(TEXT_DIM, TEXT_DIM)
+            nn.LayerNorm(features),
+            nn.Linear(features, TEXT_DIM),
+            nn.GELU(),
+            nn.Linear(TEXT_DIM, TEXT_DIM),
         )
         self.evidence = nn.Sequential(
-            nn.Linear(features + pyramid, TEXT_DIM), nn.GELU(), nn.Linear(TEXT_DIM, TEXT_DIM)
+            nn.LayerNorm(features + pyramid),
+            nn.Linear(features + pyramid, TEXT_DIM),
+            nn.GELU(),
+            nn.Linear(TEXT_DIM, TEXT_DIM),
         )
         self.place_norm = nn.LayerNorm(pyramid)
         self.place_text = nn.Linear(TEXT_DIM, pyramid, bias=False)
@@ -159,7 +166,7 @@ class LoupeVLM(nn.Module):
         fine, coarse = self.pyramid(maps)
         evidence = self.evidence(torch.cat([pooled, fine.amax((2, 3))], 1))
         cells = self.place_norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return Encoded(meaning, evidence, cells, pooled, coarse)
+        return Encoded(meaning, evidence, cells, pooled, torch.cat([maps[1], coarse], 1))
 
     def read_choice(self, encoded: Encoded, texts: Tensor) -> Tensor:
         """Logits (n, options) of mutually exclusive texts (options, 384)."""

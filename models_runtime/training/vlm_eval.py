@@ -1,0 +1,351 @@
+"""Measure the shipped extractor on val, through the same public engine that users call.
+
+    python -m models_runtime.training.vlm_eval --data ../shared/data
+
+Writes ``loupe_vlm.metrics.json`` beside the weights: each figure with its 95 % bootstrap interval
+and count. An attribute the engine abstained from counts as wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models_runtime.calibration import expected_calibration_error
+from models_runtime.contracts import Box, Extraction, PhotoPixels
+from models_runtime.plans import PlanSpec
+from models_runtime.registry import EngineSpec
+from models_runtime.training import vlm_data
+from models_runtime.training.vlm_checks import auroc
+from models_runtime.training.vlm_data import IGNORE, Photo
+from models_runtime.training.vlm_fit import f1_of, matches, true_boxes, unknown_pictures
+from models_runtime.vlm import weights, words
+from models_runtime.vlm.embedded import EmbeddedVLM, load
+
+SEED = 1
+RESAMPLES = 500
+
+NEW_WORDS = {
+    "T-Shirt": "crew-neck tee", "Longsleeve": "long-sleeved jersey", "Pants": "denim or chinos",
+    "Shoes": "trainers", "Shirt": "oxford button-down", "Dress": "summer dress",
+    "Outwear": "warm coat for winter", "Shorts": "knee-length shorts", "Hat": "sun hat",
+    "Skirt": "pleated skirt", "Polo": "polo neck sports shirt", "Undershirt": "sleeveless vest",
+    "Blazer": "tailored blazer", "Hoodie": "hooded jumper", "Body": "infant bodysuit",
+    "Top": "cropped top", "Blouse": "silk blouse",
+}  # fmt: skip
+"""Words for garments that training never saw."""
+
+SOLAR_WORDS: dict[str, dict[str, str]] = {
+    "plain": {"crack": "Crack", "cross": "Cross", "dark": "Dark area"},
+    "new words": {"crack": "fracture line", "cross": "x mark", "dark": "dead zone"},
+}
+
+
+def plan_of(
+    name: str,
+    defects: Mapping[str, str] | None = None,
+    options: Mapping[str, Sequence[str]] | None = None,
+) -> PlanSpec:
+    """A plan as a stranger would write it: a name, plain options and plain defect names."""
+    return PlanSpec.model_validate(
+        {
+            "name": name,
+            "characteristics": [
+                {"key": key, "kind": "choice", "options": list(values)}
+                for key, values in (options or {}).items()
+            ],
+            "defects": [{"key": k, "name": v} for k, v in (defects or {}).items()],
+        }
+    )
+
+
+PLANS: dict[str, PlanSpec] = {
+    "garment": plan_of("Garments", options={"category": list(words.GARMENTS)}),
+    "grocery": plan_of("Groceries", options={"group": list(words.GROCERY_GROUPS)}),
+    "solar": plan_of("Solar cells", SOLAR_WORDS["plain"]),
+    "road": plan_of("Road survey", {"crack": "Crack", "pothole": "Pothole"}),
+    "wall": plan_of("Concrete quay wall", {"crack": "Crack"}),
+    "cookie": plan_of("Cookies", {"broken": "Broken"}),
+    "toy": plan_of("Toys", {"missing-part": "Missing part"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A val photo and what the engine said of it under its domain's plan."""
+
+    photo: Photo
+    said: Extraction
+
+
+class Evaluation:
+    """Collects figures; each is computed on resampled photos for its interval."""
+
+    def __init__(self, engine: EmbeddedVLM, photos: Sequence[Photo]) -> None:
+        self.engine = engine
+        self.photos = photos
+        self.figures: dict[str, dict[str, Any]] = {}
+        self.numbers = np.random.default_rng(SEED)
+
+    def val(self, domain: str, at_most: int = 10**9) -> list[Photo]:
+        """Val photos of a domain, evenly thinned to at most so many."""
+        pool = [p for p in self.photos if p.split == "val" and p.domain == domain]
+        return pool[:: max(1, -(-len(pool) // at_most))]
+
+    def ask(self, photos: Sequence[Photo], plan: PlanSpec) -> list[Seen]:
+        """What the engine says of photos under a plan."""
+        pixels = [as_pixels(photo) for photo in photos]
+        return [
+            Seen(photo, said)
+            for photo, said in zip(photos, self.engine.extract(pixels, plan), strict=True)
+        ]
+
+    def note(self, name: str, rows: Sequence[Any], measure: Callable[[list[Any]], float]) -> None:
+        """Add a figure with its bootstrap interval over ``rows``."""
+        if not rows:
+            return
+        spread = []
+        for _ in range(RESAMPLES):
+            picks = self.numbers.integers(0, len(rows), len(rows))
+            spread.append(measure([rows[int(i)] for i in picks]))
+        finite = [v for v in spread if np.isfinite(v)] or [float("nan")]
+        low, high = (round(float(np.quantile(finite, q)), 4) for q in (0.025, 0.975))
+        value = round(measure(list(rows)), 4)
+        self.figures[name] = {"mean": value, "low": low, "high": high, "n": len(rows)}
+        print(f"{name}: {value} [{low}, {high}] n={len(rows)}", flush=True)
+
+
+def as_pixels(photo: Photo) -> PhotoPixels:
+    """The photo as the engine takes it."""
+    return PhotoPixels(photo.pixels, hashlib.sha256(photo.pixels.tobytes()).hexdigest())
+
+
+def mean(rows: list[Any]) -> float:
+    """Share or average of numbers."""
+    return float(np.mean(rows))
+
+
+def area_under(rows: list[Any]) -> float:
+    """AUROC of (score, truth) pairs."""
+    return auroc([score for score, _ in rows], [truth for _, truth in rows])
+
+
+def calibration_gap(rows: list[Any]) -> float:
+    """Expected calibration error of (confidence, correct) pairs."""
+    return expected_calibration_error(
+        np.array([sure for sure, _ in rows]), np.array([right for _, right in rows], dtype=bool)
+    )
+
+
+def choices(run: Evaluation, domain: str, question: str, at_most: int = 600) -> None:
+    """Top-1 with the data set's own words, how calibrated it is, and with words never seen."""
+    photos = run.val(domain, at_most)
+    answers = list(words.domain(domain).labels[question])
+    seen = run.ask(photos, plan_of(PLANS[domain].name, options={question: answers}))
+    right = [s.said.attributes[0].value == s.photo.labels[question] for s in seen]
+    run.note(f"{domain} {question} top-1", right, mean)
+    sure = [
+        (s.said.attributes[0].confidence, hit)
+        for s, hit in zip(seen, right, strict=True)
+        if not s.said.abstained
+    ]
+    run.note(f"{domain} {question} calibration error", sure, calibration_gap)
+    if domain == "garment":
+        plan = plan_of("Clothes", options={question: list(NEW_WORDS.values())})
+        again = run.ask(photos, plan)
+        hits = [s.said.attributes[0].value == NEW_WORDS[s.photo.labels[question]] for s in again]
+        run.note(f"{domain} {question} top-1, new words", hits, mean)
+
+
+def kids(run: Evaluation) -> None:
+    """A yes-or-no characteristic: is it for children?"""
+    plan = PlanSpec.model_validate(
+        {
+            "name": "Garments",
+            "characteristics": [{"key": "kids", "kind": "boolean", "title": "For children"}],
+        }
+    )
+    rows = [
+        (s.said.attributes[0].alternatives.get("true", 0.0), s.photo.labels["age"] == "kids")
+        for s in run.ask(run.val("garment"), plan)
+    ]
+    run.note("garment kids AUROC", rows, area_under)
+
+
+def states(run: Evaluation, domain: str, plan: PlanSpec, label: str = "") -> list[Seen]:
+    """Defective against sound, by ``defect_probability``; abstained photos count one half."""
+    seen = [s for s in run.ask(run.val(domain), plan) if s.photo.defective is not None]
+    rows = [(s.said.defect_probability, bool(s.photo.defective)) for s in seen]
+    if len({truth for _, truth in rows}) == 2:
+        run.note(f"{domain} defective AUROC{label}", rows, area_under)
+        sure = [
+            (max(p, 1 - p), (p >= 0.5) == truth)
+            for (p, truth), s in zip(rows, seen, strict=True)
+            if not s.said.abstained
+        ]
+        run.note(f"{domain} defective calibration error{label}", sure, calibration_gap)
+    return seen
+
+
+def types(run: Evaluation, domain: str) -> None:
+    """One AUROC per defect type, by the photo's logit for it."""
+    plan = PLANS[domain]
+    photos = [p for p in run.val(domain) if p.present]
+    read = run.engine.readings([as_pixels(p) for p in photos], plan)
+    for number, kind in enumerate(words.domain(domain).defects):
+        if kind not in [d.key for d in plan.defects]:
+            continue
+        rows = [
+            (float(r.whole[number]), p.present[kind])
+            for p, r in zip(photos, read, strict=True)
+            if kind in p.present
+        ]
+        if len({truth for _, truth in rows}) == 2:
+            run.note(f"{domain} {kind} AUROC", rows, area_under)
+
+
+def findings(run: Evaluation, domain: str, seen: Sequence[Seen]) -> None:
+    """Boxes against the boxes of the masks' connected parts: F1 at IoU 0.3 over all types."""
+    rows = []
+    for one in seen:
+        if one.photo.places is None or (one.photo.places == IGNORE).any():
+            continue
+        hits = found = real = 0
+        for number, kind in enumerate(words.domain(domain).defects):
+            boxes = true_boxes(one.photo.places, number + 1)
+            mine: list[Box] = [d.box for d in one.said.defects if d.type == kind]
+            hits += sum(matches(mine, boxes))
+            found += len(mine)
+            real += len(boxes)
+        rows.append((hits, found, real))
+    run.note(f"{domain} finding F1 at IoU 0.3", rows, _pooled_f1)
+    run.note(f"{domain} finding precision", rows, lambda r: _ratio(r, 1))
+    run.note(f"{domain} finding recall", rows, lambda r: _ratio(r, 2))
+
+
+def _pooled_f1(rows: list[Any]) -> float:
+    sums: NDArray[np.int64] = np.sum(np.array(rows), axis=0)
+    return f1_of(int(sums[0]), int(sums[1]), int(sums[2]))
+
+
+def _ratio(rows: list[Any], column: int) -> float:
+    hits, total = sum(r[0] for r in rows), sum(r[column] for r in rows)
+    return hits / total if total else float("nan")
+
+
+def not_sure(run: Evaluation) -> None:
+    """Photos under their own plan are answered; under another's, or of nothing known, are not."""
+    for domain, plan in PLANS.items():
+        seen = run.ask(run.val(domain, 150), plan)
+        run.note(f"{domain} answered", [not s.said.abstained for s in seen], mean)
+    for domain in ("nuclei", "station", "solar", "grocery", "road"):
+        seen = run.ask(run.val(domain, 100), PLANS["garment"])
+        run.note(f"{domain} abstained under garments", [s.said.abstained for s in seen], mean)
+    for domain in ("garment", "grocery", "nuclei"):
+        seen = run.ask(run.val(domain, 100), PLANS["solar"])
+        run.note(f"{domain} abstained under solar cells", [s.said.abstained for s in seen], mean)
+    seen = run.ask(run.val("garment", 100), plan_of("Bottle caps", {"dent": "Dent"}))
+    run.note("garment abstained under bottle caps", [s.said.abstained for s in seen], mean)
+    strange = [
+        Photo(pixels, "", f"unknown {number}", "val")
+        for number, pixels in enumerate(unknown_pictures(100, 320, run.photos))
+    ]
+    for domain in ("garment", "solar"):
+        abstained = [s.said.abstained for s in run.ask(strange, PLANS[domain])]
+        run.note(f"unknown pictures abstained under {domain}", abstained, mean)
+
+
+def drawn(run: Evaluation) -> None:
+    """Drawn samples that training did not see (other seeds): answered, and told apart."""
+    for photo_domain, plan in (
+        ("solar", PLANS["solar"]),
+        ("wall", plan_of("Walls and roads", {"crack": "Crack", "stain": "Stain", "hole": "Hole"})),
+        ("garment", plan_of("Garments", {"stain": "Stain", "hole": "Hole", "tear": "Tear"})),
+    ):
+        fresh = [p for p in vlm_data.draw(1060) if p.domain == photo_domain][1000:]
+        seen = run.ask(fresh, plan)
+        run.note(f"drawn {photo_domain} answered", [not s.said.abstained for s in seen], mean)
+        rows = [(s.said.defect_probability, bool(s.photo.defective)) for s in seen]
+        run.note(f"drawn {photo_domain} defective AUROC", rows, area_under)
+
+
+def speed(run: Evaluation) -> dict[str, float]:
+    """Milliseconds per photo, one by one, on as many threads as given."""
+    photos = [as_pixels(p) for p in run.val("solar")[:20]]
+    run.engine.extract(photos[:2], PLANS["solar"])
+    times = []
+    for photo in photos:
+        began = time.perf_counter()
+        run.engine.extract([photo], PLANS["solar"])
+        times.append(1000 * (time.perf_counter() - began))
+    return {"p50": round(float(np.median(times)), 1), "threads": float(torch.get_num_threads())}
+
+
+def evaluate(run: Evaluation) -> None:
+    """All figures of the model card."""
+    choices(run, "garment", "category")
+    kids(run)
+    choices(run, "grocery", "group")
+    findings(run, "solar", states(run, "solar", PLANS["solar"]))
+    states(run, "solar", plan_of("PV cells", SOLAR_WORDS["new words"]), ", new words")
+    types(run, "solar")
+    types(run, "road")
+    findings(run, "road", states(run, "road", PLANS["road"]))
+    findings(run, "cookie", states(run, "cookie", PLANS["cookie"]))
+    states(run, "toy", PLANS["toy"])
+    not_sure(run)
+    drawn(run)
+
+
+def commit() -> str:
+    """The commit the figures were taken at; empty where this is no checkout."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return done.stdout.strip()
+
+
+def main() -> None:
+    """Command line of the evaluation."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", default="", help="another .safetensors than the shipped one")
+    parser.add_argument("--to", type=Path, default=weights.FOLDER / f"{weights.NAME}.metrics.json")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    engine = load(EngineSpec("embedded", args.weights))
+    run = Evaluation(engine, vlm_data.load(args.data))
+    evaluate(run)
+    told = {
+        "model": engine.ref.version,
+        "command": "python -m models_runtime.training.vlm_eval --data ../shared/data",
+        "split": "val",
+        "seed": SEED,
+        "interval": f"95 % bootstrap, {RESAMPLES} resamples of photos",
+        "machine": f"{platform.machine()}, {args.threads} thread(s), torch {torch.__version__}",
+        "commit": commit(),
+        "milliseconds_per_photo": speed(run),
+        "figures": run.figures,
+    }
+    args.to.write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

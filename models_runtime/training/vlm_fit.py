@@ -1,0 +1,364 @@
+"""After training: fit what turns Loupe-VLM's logits into probabilities, on held-out train photos.
+
+    python -m models_runtime.training.vlm_fit --data ../shared/data \\
+        --trained var/training/vlm/average.safetensors
+
+Writes ``loupe_vlm.safetensors`` (half precision) and ``loupe_vlm.json``. Val is never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from models_runtime.calibration import fit_platt, fit_temperature
+from models_runtime.contracts import Box
+from models_runtime.mlm.minilm import load as load_minilm
+from models_runtime.registry import EngineSpec
+from models_runtime.training import vlm_data
+from models_runtime.training.vlm_data import IGNORE, Bytes, Photo
+from models_runtime.training.vlm_views import View, nothing_known, paint_on
+from models_runtime.vlm import weights, words
+from models_runtime.vlm.boxes import GRID, Region, overlap, regions
+from models_runtime.vlm.embedded import resize
+from models_runtime.vlm.model import LoupeVLM, Shape
+from models_runtime.vlm.plan_texts import TextCache
+from models_runtime.vlm.weights import Fitted, Line, Memory
+
+DIRECTIONS = 48
+"""Leading directions of the features in which distances are measured."""
+KEPT = 0.96
+"""Share of held-out photos that must count as known."""
+HIT = 0.3
+"""Least overlap of a box with a true one to count as found."""
+FEW = 24
+"""Domains with fewer held-out photos borrow from train, or take the default."""
+
+BoxWeights = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One photo as the network sees it, beside the truth. Logits are of canonical words.
+
+    ``whole`` (types,), ``places`` (types, rows, columns); None where the domain has no defects.
+    """
+
+    photo: Photo
+    meaning: NDArray[np.float32]
+    pooled: NDArray[np.float32]
+    whole: NDArray[np.float32] | None
+    places: NDArray[np.float32] | None
+
+
+class Reader:
+    """Runs the network over photos with each domain's canonical words."""
+
+    def __init__(self, model: LoupeVLM, cache: TextCache, fitted: Fitted) -> None:
+        self.model, self.cache, self.fitted = model, cache, fitted
+
+    @torch.inference_mode()
+    def read(self, photo: Photo) -> Case:
+        """One pass over one photo."""
+        small = self.model(_pixels(photo, self.fitted.meaning_side), places=False)
+        meaning, pooled = small.meaning[0].numpy(), small.pooled[0].numpy()
+        types = list(words.domain(photo.domain).defects) if photo.domain else []
+        if not types:
+            return Case(photo, meaning, pooled, None, None)
+        rows = torch.from_numpy(self.cache.rows([_canonical(photo.domain, t) for t in types]))
+        encoded = self.model(_pixels(photo, self.fitted.side))
+        places = self.model.read_places(encoded, rows)
+        whole = self.model.read_defects(encoded, rows, places)
+        return Case(photo, meaning, pooled, whole[0].numpy(), places[0].numpy())
+
+    def choice(self, cases: Sequence[Case], answers: Sequence[str]) -> NDArray[np.float64]:
+        """Logits (cases, answers) of a choice between plain words."""
+        rows = torch.from_numpy(self.cache.rows([a.replace("-", " ") for a in answers]))
+        meaning = torch.from_numpy(np.stack([case.meaning for case in cases]))
+        scale = self.model.choice_scale.exp()
+        return np.asarray((scale * meaning @ rows.T).double().numpy())
+
+
+def _pixels(photo: Photo, side: int) -> torch.Tensor:
+    return torch.from_numpy(resize(photo.pixels, side)).permute(2, 0, 1)[None].float() / 255.0
+
+
+def _canonical(domain: str, defect: str) -> str:
+    return words.domain(domain).defects[defect][0]
+
+
+def painted(photo: Photo, seed: int) -> Photo:
+    """The same photo, sound or with drawn defects, both with known places."""
+    numbers = np.random.default_rng(seed)
+    pixels = resize(photo.pixels, 256)
+    view = paint_on(View(pixels, None, {}, None), photo.domain, numbers, share=0.5)
+    return Photo(
+        view.pixels, photo.domain, photo.name, photo.split, photo.labels, view.places,
+        view.present, view.defective,
+    )  # fmt: skip
+
+
+def memory_of(cases: Sequence[Case]) -> Memory:
+    """Means per domain and the shared spread of features, of photos that training saw."""
+    features = np.stack([case.pooled for case in cases]).astype(np.float64)
+    names = np.array([case.photo.domain for case in cases])
+    centre = features.mean(0)
+    moved = features - centre
+    means = np.stack([_mean_of(moved, names == name) for name in words.DOMAIN_NAMES])
+    within = moved - means[[words.DOMAIN_NAMES.index(n) for n in names]]
+    values, vectors = np.linalg.eigh(within.T @ within / len(within))
+    values, vectors = values[::-1][:DIRECTIONS], vectors[:, ::-1][:, :DIRECTIONS]
+    basis = vectors / np.sqrt(values + 1e-6)
+    outside = (moved**2).sum(1) - ((moved @ vectors) ** 2).sum(1)
+    return Memory(
+        torch.from_numpy((means @ basis).astype(np.float32)),
+        torch.from_numpy(basis.astype(np.float32)),
+        torch.from_numpy(centre.astype(np.float32)),
+        torch.tensor(float(outside.mean())),
+    )
+
+
+def _mean_of(rows: NDArray[np.float64], which: NDArray[np.bool_]) -> NDArray[np.float64]:
+    # A domain without photos lies out of everyone's reach.
+    return rows[which].mean(0) if which.any() else np.full(rows.shape[1], 1e3)
+
+
+def fit_known(fitted: Fitted, memory: Memory, held: Sequence[Case]) -> None:
+    """Set the limit so that ``KEPT`` of the held-out photos lie within."""
+    pooled = torch.from_numpy(np.stack([case.pooled for case in held]))
+    column = torch.tensor([words.DOMAIN_NAMES.index(case.photo.domain) for case in held])
+    distances = memory.distances(pooled)[torch.arange(len(held)), column].numpy()
+    fitted.distance_limit = round(float(np.quantile(distances, KEPT)) * 1.1, 4)
+    fitted.distance_spread = round(fitted.distance_limit * 0.12, 4)
+
+
+def fit_choices(fitted: Fitted, reader: Reader, held: Sequence[Case]) -> None:
+    """One temperature per domain that has questions."""
+    for domain in words.DOMAINS:
+        for question, answers in domain.labels.items():
+            asked = [
+                c for c in held if c.photo.domain == domain.name and question in c.photo.labels
+            ]
+            if len(asked) < FEW or question == "age":
+                continue
+            names = list(answers)
+            labels = np.array([names.index(c.photo.labels[question]) for c in asked])
+            found = fit_temperature(reader.choice(asked, names), labels)
+            fitted.choice_temperature[domain.name] = round(found, 4)
+    known = [v for k, v in fitted.choice_temperature.items() if k != "default"]
+    fitted.choice_temperature["default"] = round(max([1.0, *known]), 4)
+
+
+def fit_whole(fitted: Fitted, cases: Sequence[Case]) -> None:
+    """From logits of the whole photo to the chance of any defect, and of each type."""
+    for name in ("default", *words.DOMAIN_NAMES):
+        chosen = [c for c in cases if c.whole is not None and name in ("default", c.photo.domain)]
+        state = [(float(_lse(c.whole)), c.photo.defective) for c in chosen if c.whole is not None]
+        line = _line([(s, bool(d)) for s, d in state if d is not None])
+        if line:
+            fitted.anything[name] = line
+        single = [
+            (float(c.whole[number]), c.photo.present[kind])
+            for c in chosen
+            if c.whole is not None
+            for number, kind in enumerate(words.domain(c.photo.domain).defects)
+            if kind in c.photo.present
+        ]
+        line = _line(single)
+        if line:
+            fitted.one_type[name] = line
+
+
+def _lse(logits: NDArray[np.float32]) -> float:
+    top = float(logits.max())
+    return top + float(np.log(np.exp(logits - top).sum()))
+
+
+def _line(pairs: Sequence[tuple[float, bool]]) -> Line | None:
+    truth = np.array([held for _, held in pairs], dtype=bool)
+    if len(pairs) < FEW or min(truth.sum(), (~truth).sum()) < 4:
+        return None
+    platt = fit_platt(np.array([score for score, _ in pairs]), truth)
+    return (round(max(platt.slope, 0.05), 4), round(platt.offset, 4))
+
+
+def true_boxes(places: Bytes, value: int) -> list[Box]:
+    """Boxes of the connected parts of one defect type, in pixels of the label map."""
+    import cv2
+
+    count, _, stats, _ = cv2.connectedComponentsWithStats((places == value).astype(np.uint8))
+    return [
+        Box(x1=float(x), y1=float(y), x2=float(x + w), y2=float(y + h))
+        for x, y, w, h, area in (map(int, stats[i]) for i in range(1, count))
+        if area >= 6
+    ]
+
+
+def matches(found: Sequence[Box], real: Sequence[Box]) -> list[bool]:
+    """For each found box, strongest first: is it the first to hit a true one?"""
+    left = list(real)
+    hits = []
+    for box in found:
+        best = max(left, key=lambda other: overlap(box, other), default=None)
+        hit = best is not None and overlap(box, best) >= HIT
+        if hit and best is not None:
+            left.remove(best)
+        hits.append(hit)
+    return hits
+
+
+def fit_boxes(fitted: Fitted, cases: Sequence[Case]) -> None:
+    """Per domain the cut with the best F1 of boxes, then the chance that a box is right."""
+    for name in ("default", *words.DOMAIN_NAMES):
+        chosen = [
+            c
+            for c in cases
+            if c.photo.places is not None
+            and c.places is not None
+            and name in ("default", c.photo.domain)
+            and not (c.photo.places == IGNORE).any()
+        ]
+        if len(chosen) < FEW or not any(c.photo.defective for c in chosen):
+            continue
+        cuts = np.arange(-2.0, 2.01, 0.25)
+        scores = [f1_of(*box_counts(chosen, float(cut))[:3]) for cut in cuts]
+        best = float(cuts[int(np.argmax(scores))])
+        # A lower cut lets unsure boxes through to their own, calibrated, confidence.
+        fitted.cell_threshold[name] = best
+        _, _, _, rows, truth = box_counts(chosen, best)
+        if truth.sum() >= 5 and (~truth).sum() >= 5:
+            fitted.box[name] = logistic(rows, truth)
+
+
+def box_counts(
+    cases: Sequence[Case], cut: float
+) -> tuple[int, int, int, NDArray[np.float64], NDArray[np.bool_]]:
+    """Hits, found and true boxes at a cut, and per found box its features and whether it hit."""
+    rows: list[tuple[float, float, float]] = []
+    truth: list[bool] = []
+    real = 0
+    for case in cases:
+        if case.photo.places is None or case.places is None or case.whole is None:
+            continue
+        size = (case.photo.places.shape[0], case.photo.places.shape[1])
+        for number in range(len(case.whole)):
+            boxes = true_boxes(case.photo.places, number + 1)
+            found = regions(case.places[number], cut, size)
+            real += len(boxes)
+            truth += matches([region.box for region in found], boxes)
+            rows += [features_of(region, float(case.whole[number])) for region in found]
+    hits = np.array(truth, dtype=bool)
+    return int(hits.sum()), len(rows), real, np.array(rows, dtype=np.float64).reshape(-1, 3), hits
+
+
+def features_of(region: Region, whole: float) -> tuple[float, float, float]:
+    """What a box's chance is read from, in the order of embedded.box_chance."""
+    return region.peak, whole, float(np.log(region.share))
+
+
+def f1_of(hits: int, found: int, real: int) -> float:
+    """Harmonic mean of precision and recall; 0 where there is nothing."""
+    return 2 * hits / (found + real) if found + real else 0.0
+
+
+def logistic(rows: NDArray[np.float64], truth: NDArray[np.bool_], ridge: float = 1.0) -> BoxWeights:
+    """Ridge logistic regression by Newton's method; three weights and an offset."""
+    mean, spread = rows.mean(0), rows.std(0) + 1e-6
+    design = np.hstack([(rows - mean) / spread, np.ones((len(rows), 1))])
+    found = np.zeros(4)
+    penalty = np.diag([ridge] * 3 + [1e-3])
+    for _ in range(50):
+        chance = 1 / (1 + np.exp(-design @ found))
+        gradient = design.T @ (chance - truth) + penalty @ found
+        curvature = design.T @ (design * (chance * (1 - chance))[:, None]) + penalty
+        found -= np.clip(np.linalg.solve(curvature, gradient), -2, 2)
+    slopes = found[:3] / spread
+    a, b, c = (round(float(v), 4) for v in slopes)
+    return a, b, c, round(float(found[3] - slopes @ mean), 4)
+
+
+def fit_all(
+    model: LoupeVLM, photos: Sequence[Photo], shape: Shape, side: int, meaning_side: int
+) -> tuple[Memory, Fitted]:
+    """Fit everything for a trained network."""
+    cache = TextCache(load_minilm(EngineSpec("embedded")))
+    sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(shape).items()}
+    fitted = Fitted(shape=sizes, side=side, meaning_side=meaning_side)
+    reader = Reader(model, cache, fitted)
+    remembered = [reader.read(p) for p in _sample(photos, "train", 160)]
+    held = [reader.read(p) for p in _sample(photos, "holdout", 260)]
+    memory = memory_of(remembered)
+    fit_known(fitted, memory, held)
+    fit_choices(fitted, reader, held)
+    extra = [reader.read(p) for p in _small_domains(photos)]
+    made = [
+        reader.read(painted(c.photo, number))
+        for number, c in enumerate(held)
+        if c.photo.domain in ("garment", "grocery") and not c.photo.drawn
+    ]
+    judged = [c for c in held if c.photo.defective is not None] + extra + made
+    fit_whole(fitted, judged)
+    fit_boxes(fitted, judged)
+    return memory, fitted
+
+
+def _sample(photos: Sequence[Photo], split: str, at_most: int) -> list[Photo]:
+    """Up to so many photos of each domain, real and drawn apart, evenly spread."""
+    made: list[Photo] = []
+    for name in words.DOMAIN_NAMES:
+        for drawn in (False, True):
+            pool = [p for p in photos if (p.domain, p.split, p.drawn) == (name, split, drawn)]
+            room = at_most // 3 if drawn else at_most
+            made += pool[:: max(1, -(-len(pool) // room))]
+    return made
+
+
+def _small_domains(photos: Sequence[Photo]) -> list[Photo]:
+    """Where held-out photos are too few to fit on, photos of train help out."""
+    made: list[Photo] = []
+    for name in ("cookie", "toy", "road"):
+        held = sum(p.domain == name and p.split == "holdout" for p in photos)
+        if held < 2 * FEW:
+            made += [p for p in photos if p.domain == name and p.split == "train"][: 2 * FEW]
+    return made
+
+
+def unknown_pictures(count: int, side: int, photos: Sequence[Photo]) -> list[Bytes]:
+    """Pictures of nothing known, always the same ones."""
+    numbers = np.random.default_rng(99)
+    return [
+        nothing_known(side, numbers, [photos[int(numbers.integers(len(photos)))].pixels])
+        for _ in range(count)
+    ]
+
+
+def main() -> None:
+    """Command line of the fit."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--trained", type=Path, default=Path("var/training/vlm/average.safetensors")
+    )
+    parser.add_argument("--to", type=Path, default=weights.FOLDER / f"{weights.NAME}.safetensors")
+    parser.add_argument("--side", type=int, default=GRID)
+    parser.add_argument("--meaning-side", type=int, default=160)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    photos = vlm_data.load(args.data) + vlm_data.draw(200)
+    model = LoupeVLM(Shape()).eval().requires_grad_(False)
+    model.load_state_dict(load_file(args.trained))
+    memory, fitted = fit_all(model, photos, Shape(), args.side, args.meaning_side)
+    weights.save(model, memory, fitted, args.to)
+    print(fitted.model_dump_json(indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""The embedded VLM engine: one pass of Loupe-VLM per photo answers the whole plan.
+
+``embedded:`` takes the weights that ship with the package, ``embedded:/path/weights.safetensors``
+others. Answers are built from the plan itself, so they fit its schema by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models_runtime.contracts import (
+    Architecture,
+    AttributeResult,
+    Box,
+    DefectCandidate,
+    EngineRef,
+    Extraction,
+    PhotoPixels,
+    Pixels,
+    TextEmbedder,
+)
+from models_runtime.mlm.minilm import load as load_minilm
+from models_runtime.plans import DefectType, PlanSpec
+from models_runtime.registry import EngineSpec
+from models_runtime.vlm import weights, words
+from models_runtime.vlm.attributes import (
+    AttributeReader,
+    Evidence,
+    abstain,
+    judged,
+    of_domain,
+    sigmoid,
+)
+from models_runtime.vlm.boxes import Region, overlap, regions, strongest
+from models_runtime.vlm.known import Fit, Kind, fit, kinds
+from models_runtime.vlm.model import Encoded, LoupeVLM
+from models_runtime.vlm.plan_texts import TextCache, defect_vectors, plausible_domains
+from models_runtime.vlm.weights import Fitted, Memory
+
+BATCH = 8
+MOST_DEFECTS = 20
+LEAST_CONFIDENCE = 0.25
+"""Boxes less likely than this are not shown to anyone."""
+SAME_PLACE = 0.6
+"""Two types in one place: above this overlap only the likelier one stays."""
+GUESS_FROM = 0.5
+"""A defect at least this likely gets its strongest place as box, where none stood out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Numbers behind an extraction, before any decision: what evaluation looks at.
+
+    ``whole``: logit per defect type of the plan. ``places``: logits (types, rows, columns). A plan
+    without a catalogue is read as if it had one entry, "defect".
+    """
+
+    kind: Kind
+    whole: NDArray[np.float32]
+    places: NDArray[np.float32]
+    defect_probability: float
+
+
+class EmbeddedVLM:
+    """Extractor over Loupe-VLM. Keeps nothing about photos, so threads may share one."""
+
+    def __init__(
+        self,
+        model: LoupeVLM,
+        memory: Memory,
+        fitted: Fitted,
+        version: str,
+        embedder: TextEmbedder,
+    ) -> None:
+        self._model, self._memory, self._fitted = model, memory, fitted
+        self._cache = TextCache(embedder)
+        self._ref = EngineRef(
+            architecture=Architecture.VLM, engine="loupe-vlm", version=f"loupe-vlm-{version}"
+        )
+
+    @property
+    def ref(self) -> EngineRef:
+        return self._ref
+
+    def extract(self, photos: Sequence[PhotoPixels], plan: PlanSpec) -> list[Extraction]:
+        """One extraction per photo, in order."""
+        reader = AttributeReader(self._model, self._fitted, self._cache, plan)
+        plausible = plausible_domains(self._cache, plan)
+        made = []
+        for photo, one, read in self._encode(photos, plan):
+            judgement = fit(read.kind, plausible, self._fitted.least_in_domain)
+            if judgement.reasons:
+                made.append(_not_sure(plan, one, judgement))
+            else:
+                made.append(self._answer(photo, plan, reader, one, read, judgement))
+        return made
+
+    def readings(self, photos: Sequence[PhotoPixels], plan: PlanSpec) -> list[Readings]:
+        """The numbers behind ``extract``, for evaluation and calibration."""
+        return [read for _, _, read in self._encode(photos, plan)]
+
+    def features(self, photo: PhotoPixels) -> NDArray[np.float32]:
+        """Float32 (channels, rows, columns): texture and meaning of each place of the photo.
+
+        The grid lies over the whole photo, whatever its shape.
+        """
+        with torch.inference_mode():
+            encoded = self._model(_tensor([photo], self._fitted.side))
+        return np.asarray(encoded.coarse[0].float().numpy(), dtype=np.float32)
+
+    def _encode(
+        self, photos: Sequence[PhotoPixels], plan: PlanSpec
+    ) -> list[tuple[PhotoPixels, Encoded, Readings]]:
+        rows = torch.from_numpy(
+            defect_vectors(self._cache, plan.defects)
+            if plan.defects
+            else self._cache.mean(words.ANY_DEFECT)[None]
+        )
+        made = []
+        for start in range(0, len(photos), BATCH):
+            batch = photos[start : start + BATCH]
+            with torch.inference_mode():
+                encoded = self._look(batch)
+                seen = kinds(self._model, self._memory, self._fitted, self._cache, encoded)
+                for number, photo in enumerate(batch):
+                    one = _single(encoded, number)
+                    made.append((photo, one, self._read(one, rows, seen[number])))
+        return made
+
+    def _look(self, photos: Sequence[PhotoPixels]) -> Encoded:
+        """One pass, at two scales: small for what is shown, large for what is wrong with it."""
+        small = self._model(_tensor(photos, self._fitted.meaning_side), places=False)
+        large: Encoded = self._model(_tensor(photos, self._fitted.side))
+        return replace(large, meaning=small.meaning, pooled=small.pooled)
+
+    def _read(self, one: Encoded, rows: Tensor, kind: Kind) -> Readings:
+        places = self._model.read_places(one, rows)
+        whole = self._model.read_defects(one, rows, places)
+        slope, offset = of_domain(self._fitted.anything, kind.domain)
+        anything = float(whole.logsumexp(1))
+        return Readings(
+            kind, whole[0].numpy(), places[0].numpy(), sigmoid(slope * anything + offset)
+        )
+
+    def _answer(
+        self,
+        photo: PhotoPixels,
+        plan: PlanSpec,
+        reader: AttributeReader,
+        one: Encoded,
+        read: Readings,
+        judgement: Fit,
+    ) -> Extraction:
+        domain = read.kind.domain
+        found = self._defects(photo, plan, read)
+        share = sum(region.share * c.confidence for c, region in found)
+        evidence = Evidence(read.defect_probability, share, judged(domain))
+        attributes = tuple(reader.read(one, domain, evidence))
+        return Extraction(
+            attributes=attributes,
+            defects=tuple(candidate for candidate, _ in found),
+            defect_probability=read.defect_probability if plan.defects else 0.0,
+            in_domain=judgement.in_domain,
+            confidence=_confidence(attributes, read.defect_probability, bool(plan.defects)),
+            abstained=False,
+            embedding=_embedding(one),
+        )
+
+    def _defects(
+        self, photo: PhotoPixels, plan: PlanSpec, read: Readings
+    ) -> list[tuple[DefectCandidate, Region]]:
+        """Boxes of all types, likeliest first, one type per place."""
+        size = (photo.height, photo.width)
+        found: list[tuple[DefectCandidate, Region]] = []
+        for number, defect in enumerate(plan.defects):
+            found += self._places_of(defect, number, read, size)
+        found.sort(key=lambda pair: -pair[0].confidence)
+        kept: list[tuple[DefectCandidate, Region]] = []
+        for pair in found:
+            if all(overlap(pair[0].box, other.box) < SAME_PLACE for other, _ in kept):
+                kept.append(pair)
+        return kept[:MOST_DEFECTS]
+
+    def _places_of(
+        self, defect: DefectType, number: int, read: Readings, size: tuple[int, int]
+    ) -> list[tuple[DefectCandidate, Region]]:
+        domain, whole = read.kind.domain, float(read.whole[number])
+        cut = of_domain(self._fitted.cell_threshold, domain)
+        places = regions(read.places[number], cut, size)
+        slope, offset = of_domain(self._fitted.one_type, domain)
+        likely = sigmoid(slope * whole + offset)
+        if not places and likely >= GUESS_FROM:
+            guess = strongest(read.places[number], size)
+            places = [guess] if guess else []
+        weights_ = of_domain(self._fitted.box, domain)
+        return [
+            (_candidate(defect, place, chance), place)
+            for place in places
+            if (chance := box_chance(weights_, place, whole)) >= LEAST_CONFIDENCE
+        ]
+
+
+def load(spec: EngineSpec) -> EmbeddedVLM:
+    """Load the weights named by the setting, or those that ship; FatalError where missing."""
+    path = Path(spec.target) if spec.target else weights.FOLDER / f"{weights.NAME}.safetensors"
+    model, memory, fitted, version = weights.load(path)
+    return EmbeddedVLM(model, memory, fitted, version, load_minilm(EngineSpec("embedded")))
+
+
+def box_chance(
+    box_weights: tuple[float, float, float, float], region: Region, whole: float
+) -> float:
+    """Calibrated chance that a box is a true finding, from its peak, its photo and its area."""
+    peak, photo, area, offset = box_weights
+    return sigmoid(peak * region.peak + photo * whole + area * np.log(region.share) + offset)
+
+
+def resize(pixels: Pixels, side: int) -> Pixels:
+    """Shrink (or enlarge) to side x side, as in training; proportions are not kept."""
+    small = max(pixels.shape[:2]) > side
+    how = cv2.INTER_AREA if small else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (side, side), interpolation=how), dtype=np.uint8)
+
+
+def _tensor(photos: Sequence[PhotoPixels], side: int) -> Tensor:
+    stacked = np.stack([resize(photo.pixels, side) for photo in photos])
+    pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255.0
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def _single(encoded: Encoded, number: int) -> Encoded:
+    at = slice(number, number + 1)
+    return replace(
+        encoded,
+        meaning=encoded.meaning[at],
+        evidence=encoded.evidence[at],
+        places=encoded.places[at],
+        pooled=encoded.pooled[at],
+        coarse=encoded.coarse[at],
+    )
+
+
+def _candidate(defect: DefectType, place: Region, chance: float) -> DefectCandidate:
+    box = Box(x1=place.box.x1, y1=place.box.y1, x2=place.box.x2, y2=place.box.y2)
+    return DefectCandidate(type=defect.key, box=box, confidence=chance, severity=defect.severity)
+
+
+def _not_sure(plan: PlanSpec, one: Encoded, judgement: Fit) -> Extraction:
+    return Extraction(
+        attributes=tuple(abstain(c) for c in plan.characteristics),
+        defects=(),
+        defect_probability=0.5 if plan.defects else 0.0,
+        in_domain=judgement.in_domain,
+        confidence=0.0,
+        abstained=True,
+        reasons=judgement.reasons,
+        embedding=_embedding(one),
+    )
+
+
+def _confidence(
+    attributes: tuple[AttributeResult, ...], defect_probability: float, asked: bool
+) -> float:
+    """As sure as the least sure of what was asked: the state, and the answers on average."""
+    answered = [a.confidence for a in attributes if not a.abstained]
+    parts = [float(np.mean(answered))] if answered else []
+    if asked:
+        parts.append(max(defect_probability, 1 - defect_probability))
+    return min(parts, default=0.0)
+
+
+def _embedding(one: Encoded) -> tuple[float, ...]:
+    return tuple(round(float(v), 6) for v in one.meaning[0])

@@ -1,0 +1,114 @@
+"""Loupe-VLM's files: weights as safetensors, and beside them what was fitted after training."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models_runtime.errors import FatalError
+from models_runtime.vlm.model import LoupeVLM, Shape
+
+FOLDER = Path(__file__).resolve().parents[1] / "weights"
+NAME = "loupe_vlm"
+
+Line = tuple[float, float]
+"""Slope and offset of a calibration: probability = sigmoid(slope * logit + offset)."""
+
+
+class Fitted(BaseModel):
+    """What was fitted on held-out photos of train. Tables are by domain, with a ``default``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shape: dict[str, list[int] | int]
+    side: int = Field(default=256, ge=32, le=1024, multiple_of=32)
+    """Photos are resized to side x side where defects are looked for."""
+    meaning_side: int = Field(default=160, ge=32, le=1024, multiple_of=32)
+    """And to this where the question is what they show."""
+    choice_temperature: dict[str, float] = {"default": 1.0}
+    truth: Line = (1.0, 0.0)
+    anything: dict[str, Line] = {"default": (1.0, 0.0)}
+    """Calibrates the log-sum-exp of all catalogued defects: is there any?"""
+    one_type: dict[str, Line] = {"default": (1.0, 0.0)}
+    cell_threshold: dict[str, float] = {"default": 0.0}
+    """Logit from which a place belongs to a defect."""
+    box: dict[str, tuple[float, float, float, float]] = {"default": (1.0, 0.0, 0.0, 0.0)}
+    """Weights of a box's peak logit, its type's logit in the photo, log area, and an offset."""
+    distance_limit: float = 1.0
+    """Feature distance at which ``in_domain`` is one half."""
+    distance_spread: float = 0.2
+    least_in_domain: float = 0.5
+
+    def network_shape(self) -> Shape:
+        widths, depths, pyramid = (self.shape[k] for k in ("widths", "depths", "pyramid"))
+        if not isinstance(widths, list) or not isinstance(depths, list):
+            raise FatalError("loupe_vlm.json: widths and depths must be lists of four")
+        return Shape(_four(widths), _four(depths), int(str(pyramid)))
+
+
+def _four(numbers: list[int]) -> tuple[int, int, int, int]:
+    a, b, c, d = numbers
+    return a, b, c, d
+
+
+class Memory:
+    """Where the features of known photos lie: a mean per domain and one shared spread.
+
+    Distances are Mahalanobis distances in the leading directions (Lee et al. 2018), plus what lies
+    outside them, each divided by its usual size.
+    """
+
+    def __init__(self, means: Tensor, basis: Tensor, centre: Tensor, rest: Tensor) -> None:
+        self.means, self.basis, self.centre, self.rest = means, basis, centre, rest
+
+    def distances(self, pooled: Tensor) -> Tensor:
+        """Distance (n, domains) of pooled features (n, features); about 1 for known photos."""
+        moved = pooled - self.centre
+        inside = moved @ self.basis
+        size = inside.shape[1]
+        near = (inside[:, None] - self.means[None]).square().sum(-1) / size
+        outside = (moved.square().sum(1) - (moved @ self._span).square().sum(1)).clamp(min=0)
+        return (near + outside[:, None] / self.rest).div(2).sqrt()
+
+    @property
+    def _span(self) -> Tensor:
+        return torch.nn.functional.normalize(self.basis, dim=0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {
+            "memory.means": self.means,
+            "memory.basis": self.basis,
+            "memory.centre": self.centre,
+            "memory.rest": self.rest,
+        }
+
+
+def save(model: LoupeVLM, memory: Memory, fitted: Fitted, path: Path) -> None:
+    """Write half-precision weights and, beside them, the fitted figures as JSON."""
+    tensors = {k: v.detach().half().contiguous() for k, v in model.state_dict().items()}
+    tensors |= {k: v.float().contiguous() for k, v in memory.tensors().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+    path.with_suffix(".json").write_text(fitted.model_dump_json(indent=1) + "\n")
+
+
+def load(path: Path) -> tuple[LoupeVLM, Memory, Fitted, str]:
+    """Return network, memory, fitted figures and version; FatalError where a file is missing."""
+    config = path.with_suffix(".json")
+    if not path.is_file() or not config.is_file():
+        raise FatalError(f"no weights at {path}: install the package whole, or train them")
+    raw = path.read_bytes()
+    fitted = Fitted.model_validate_json(config.read_bytes())
+    version = hashlib.sha256(raw + config.read_bytes()).hexdigest()[:12]
+    tensors = {k: v.float() for k, v in load_file(path).items()}
+    kept = {k.removeprefix("memory."): tensors.pop(k) for k in list(tensors) if "memory." in k}
+    model = LoupeVLM(fitted.network_shape()).eval().requires_grad_(False)
+    model.load_state_dict(tensors)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    memory = Memory(kept["means"], kept["basis"], kept["centre"], kept["rest"])
+    return model, memory, fitted, version

@@ -24,6 +24,7 @@ from inspection.models.choices import (
 PAGE_SIZE = 48
 LIKE_SIZE = 48
 SIMILAR = 6
+LATEST = 8
 UNFINISHED = (InspectionStatus.RECEIVED, InspectionStatus.RUNNING)
 CHOICES: Mapping[str, list[str]] = {
     "status": InspectionStatus.values,
@@ -166,6 +167,11 @@ def with_covers(rows: QuerySet[Inspection]) -> QuerySet[Inspection]:
 def _count(rows: QuerySet[Any], group: str) -> Coalesce:
     counted = rows.values(group).annotate(n=Count("pk")).values("n")
     return Coalesce(Subquery(counted), 0)
+
+
+def latest(site: Site) -> list[Inspection]:
+    """The newest few, for people who want to see what happens here."""
+    return list(with_covers(Inspection.objects.for_site(site))[:LATEST])
 
 
 def cards(site: Site, ids: list[UUID]) -> list[Inspection]:

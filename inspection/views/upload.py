@@ -9,6 +9,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from inspection.access import MemberRequest, member_required
+from inspection.selectors.inspections import latest
 from inspection.selectors.plans import active_plans
 
 
@@ -18,8 +19,8 @@ def upload(request: MemberRequest) -> HttpResponse:
     """Drop zone, plan chooser, and a row for each file as it goes up and comes back judged."""
     context = {
         "plans": active_plans(request.membership.site),
+        "latest": latest(request.membership.site),
         "max_file_bytes": settings.MAX_FILE_BYTES,
-        "max_photo_bytes": settings.MAX_PHOTO_BYTES,
     }
     return render(request, "upload/upload.html", context)
 

@@ -25,6 +25,11 @@ const queue = new UploadQueue({
   api: form.dataset.api,
   token: form.querySelector("[name=csrfmiddlewaretoken]").value,
   batch,
+  onGone(item) {
+    rows.get(item)?.root.remove();
+    rows.delete(item);
+    dirty.delete(item);
+  },
   onChange(item) {
     dirty.add(item);
     if (!drawing) {
@@ -124,8 +129,7 @@ function meaning(item, done) {
     case "working": return "The models are looking at it";
     case "done":
       if (item.inspectionStatus === "failed") return "No verdict: open it to see what to do";
-      if (item.inspectionStatus === "review") return "Waits for a reviewer";
-      return "";
+      return [item.warning, item.inspectionStatus === "review" && "Waits for a reviewer."].filter(Boolean).join(" ");
     default: return "";
   }
 }

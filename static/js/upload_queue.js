@@ -10,8 +10,8 @@ const JUDGED = new Set(["review", "decided", "failed"]);
 const TRIES = 6;
 
 export class UploadQueue {
-  constructor({ api, token, batch, onChange }) {
-    Object.assign(this, { api, token, batch, onChange });
+  constructor({ api, token, batch, onChange, onGone }) {
+    Object.assign(this, { api, token, batch, onChange, onGone });
     this.items = new Map();
     this.fresh = [];
     this.sending = new Set();
@@ -73,7 +73,7 @@ export class UploadQueue {
     const answer = await this.request("POST", "", {
       json: { batch: this.batch, client_key: item.key, name: item.name, size: item.size, ...item.options },
     });
-    item.id = answer.id;
+    this.forgetTwin(item, answer.id);
     if (answer.status !== "receiving") {
       this.take(item, answer);
       return;
@@ -88,6 +88,17 @@ export class UploadQueue {
     if (item.todo.length === 0) return this.complete(item);
     this.sending.add(item);
     this.start();
+  }
+
+  // After a reload the server told of this file before it was chosen again: one row is enough.
+  forgetTwin(item, id) {
+    for (const [key, other] of this.items) {
+      if (other.id === id && other !== item) {
+        this.items.delete(key);
+        this.onGone(other);
+      }
+    }
+    item.id = id;
   }
 
   async sendChunk(item) {
@@ -129,6 +140,7 @@ export class UploadQueue {
     else if (row.status === "done") item.state = item.inspection && !item.judged ? "working" : "done";
     else if (row.status === "received") item.state = "waiting";
     else if (!item.file) item.state = "lost";
+    item.warning = row.warnings?.[0] ?? "";
     item.message = row.message || (item.state === "lost" ? "Choose this file again: it goes on where it stopped." : "");
     if (["refused", "done", "working", "waiting"].includes(item.state)) item.sent = item.size;
     const after = [item.state, item.message, item.inspection, item.judged, item.disposition].join();
@@ -142,9 +154,10 @@ export class UploadQueue {
     for (const row of rows) {
       let item = byId.get(row.id);
       if (!item) {
-        const key = row.client_key ?? `server-${row.id}`;
-        item = this.items.get(key) ?? { key, name: row.name, size: row.size ?? row.size_bytes ?? 0, sent: 0, state: "" };
+        const key = `server-${row.id}`;
+        item = { key, name: row.name, size: row.size, sent: 0, state: "" };
         this.items.set(key, item);
+        byId.set(row.id, item);
       }
       if (item.state !== "sending" && item.state !== "queued") this.take(item, row);
     }

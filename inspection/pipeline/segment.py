@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from inspection.models import Run
 from inspection.models.choices import StepName
 from inspection.pipeline.extract import NO_PLAN, plan_of, saved_extractions
-from inspection.pipeline.golden import GoldenRef, comparer, golden_photos
+from inspection.pipeline.golden import Doubt, GoldenRef, comparer, doubt, golden_photos
 from inspection.pipeline.photos import PhotoRef, pixels, usable_photos
 from inspection.pipeline.runtime import runtime
 from inspection.pipeline.settle import Seen, settle
 from inspection.pipeline.step import Step, Trace, traced
-from models_runtime.contracts import DefectCandidate
+from models_runtime.contracts import Extraction
 from models_runtime.plans import PlanSpec
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pointed:
-    """The unit's photos, each with what was pointed at, and the sound units to compare with."""
+    """The unit's photos, each with what was said of it, and the sound units to compare with."""
 
     plan: PlanSpec
-    photos: tuple[tuple[PhotoRef, tuple[DefectCandidate, ...]], ...]
+    photos: tuple[tuple[PhotoRef, Extraction], ...]
     golden: tuple[GoldenRef, ...]
 
 
@@ -41,34 +41,40 @@ def skip(run: Run) -> str:
 
 def load(run: Run) -> Pointed:
     said = saved_extractions(run)
-    photos = tuple(
-        (ref, said[ref.id].defects if ref.id in said else ()) for ref in usable_photos(run)
-    )
+    photos = tuple((ref, said[ref.id]) for ref in usable_photos(run) if ref.id in said)
     return Pointed(plan_of(run), photos, golden_photos(run))
 
 
 def compute(pointed: Pointed) -> tuple[list[Seen], Trace]:
+    """Outline what the extractor pointed at, and what differs from the golden photos."""
     from models_runtime.inspector import compare_photo, segment_findings
 
     seen: list[Seen] = []
     records: list[StepRecord] = []
-    deviations: dict[str, float] = {}
-    judge = comparer(runtime(), pointed.golden)
-    for position, (ref, candidates) in enumerate(pointed.photos):
+    doubts: dict[str, object] = {}
+    judge = comparer(pointed.golden)
+    for position, (ref, said) in enumerate(pointed.photos):
         photo = pixels(ref)
-        compared = compare_photo(runtime(), judge, photo) if judge else None
-        if compared:
-            deviations[str(ref.id)] = compared.value.probability
-        done = segment_findings(
-            runtime(), photo, candidates, pointed.plan, compared.value if compared else None
-        )
+        compared = compare_photo(runtime(), judge, photo).value if judge else None
+        done = segment_findings(runtime(), photo, said.defects, pointed.plan, compared)
         records.append(done.record)
+        doubts[str(ref.id)] = doubt(said, compared).model_dump(mode="json")
         seen += [Seen(ref.id, f"{position}-{found.id}", found) for found in done.value]
-    return seen, traced(records, {"findings": len(seen), "deviations": deviations})
+    compared_with = len(pointed.golden) if judge else 0
+    output = {"findings": len(seen), "golden": compared_with, "doubts": doubts}
+    return seen, traced(records, output)
 
 
 def save(run: Run, seen: list[Seen]) -> None:
     settle(run, seen)
+
+
+def saved_doubts(run: Run) -> list[Doubt]:
+    """How sure this run is of each photo, from its rows."""
+    doubts = run.steps.get(step=StepName.SEGMENT).output.get("doubts")
+    if doubts is not None:
+        return [Doubt.model_validate(value) for value in doubts.values()]
+    return [doubt(said, None) for said in saved_extractions(run).values()]
 
 
 SEGMENT = Step(StepName.SEGMENT, "vision", load, compute, save, skip)

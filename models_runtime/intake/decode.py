@@ -127,8 +127,10 @@ def _decode(data: bytes, limits: DecodeLimits) -> DecodedPhoto:
             _check_size(image.size, limits)
             stored, kind = image.size, _format_name(image)
             notes = _several_pictures(image)
-            exif = exif_values(image)
+            # Before the EXIF is read: Pillow looks for it behind the pixels of a PNG, and after an
+            # error there it would hand out a black picture.
             image.load()
+            exif = exif_values(image)
             rgb, colour_notes = to_srgb(ImageOps.exif_transpose(image))
     pixels = np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8))
     digest = hashlib.sha256(data).hexdigest()

@@ -13,9 +13,12 @@ COLOURS = {"loupe": "1;36", "web": "32", "sweeper": "33"}
 WORKER_COLOUR = "35"
 ERROR_COLOUR = "31"
 # What a person should see of a child's log: a worker that is ready, and what went wrong.
-WORTH_SHOWING = re.compile(r" ready\.$|\[(error|critical)|\b(ERROR|CRITICAL)\b|^Traceback")
+READY = re.compile(r" ready\.$")
+WRONG = re.compile(r"\[(error|critical)|\b(ERROR|CRITICAL)\b|^Traceback")
+CHANGING = re.compile(r"[0-9a-f-]{8,}|\d+")
 LONGEST_LINE = 300
 MOST_LINES_AT_ONCE = 12
+MOST_KINDS_OF_ERRORS = 1000
 
 
 @dataclass
@@ -46,11 +49,15 @@ class Console:
 
 @dataclass
 class LogTail:
-    """Follows a log file from its present end and gives the lines worth showing."""
+    """Follows a log file from its present end and gives the lines worth showing.
+
+    An error that comes again and again, but for times and ids, is shown once.
+    """
 
     path: Path
     position: int = 0
     rest: str = ""
+    seen: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.position = self.path.stat().st_size if self.path.exists() else 0
@@ -64,11 +71,21 @@ class LogTail:
             came = log.read(1_000_000)
         self.position += len(came)
         *lines, self.rest = (self.rest + came.decode(errors="replace")).split("\n")
-        shown = [line[:LONGEST_LINE] for line in lines if WORTH_SHOWING.search(line)]
+        shown = [line[:LONGEST_LINE] for line in lines if self._worth_showing(line)]
         if len(shown) > MOST_LINES_AT_ONCE:
             left_out = len(shown) - MOST_LINES_AT_ONCE
             shown[MOST_LINES_AT_ONCE:] = [f"… and {left_out} more in {self.path}"]
         return shown
+
+    def _worth_showing(self, line: str) -> bool:
+        if READY.search(line):
+            return True
+        if not WRONG.search(line) or len(self.seen) >= MOST_KINDS_OF_ERRORS:
+            return False
+        kind = CHANGING.sub("#", line)
+        new = kind not in self.seen
+        self.seen.add(kind)
+        return new
 
 
 def last_lines(path: Path, most: int = 12) -> str:

@@ -190,11 +190,21 @@ def test_the_console_shows_what_matters_and_leaves_the_rest_in_the_log(tmp_path)
         stream.write("[info] all well\n2026 [error    ] disk full\nERROR half a li")
     assert tail.news() == ["2026 [error    ] disk full"]
     with log.open("a") as stream:
-        stream.write("ne\nvision@host ready.\n" + "ERROR again\n" * 50)
+        words = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        stream.write("ne\nvision@host ready.\n")
+        stream.writelines(f"ERROR {word}{word}{word}\n" for word in words)
     news = tail.news()
     assert news[:2] == ["ERROR half a line", "vision@host ready."]
     assert len(news) == 13
     assert "more in" in news[-1]
+
+
+def test_an_error_that_repeats_itself_is_shown_once(tmp_path):
+    log = tmp_path / "worker.log"
+    log.write_text("")
+    tail = LogTail(log)
+    log.write_text("12:00 ERROR task c8e1ab85-5d04 failed\n12:05 ERROR task a85c896d-dc90 failed\n")
+    assert tail.news() == ["12:00 ERROR task c8e1ab85-5d04 failed"]
 
 
 def test_lines_of_a_message_stay_together_under_their_program():

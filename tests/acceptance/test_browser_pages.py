@@ -1,0 +1,278 @@
+"""The pages in a real browser: what people do, by mouse and by keyboard, in light and dark."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser_world import browser, opened, sign_in  # noqa: F401
+from django.conf import settings
+from playwright.sync_api import Browser, Page, expect
+from screen_world import Screens, jpeg, make_screens
+
+from inspection.models import Finding, Review, Upload, User
+from models_runtime import masks
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True)]
+PASSWORD = "a long enough secret"
+WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def screens() -> Screens:
+    return make_screens()
+
+
+def cookies(world: Screens, who: str, base: str) -> list[Any]:
+    """The session of somebody signed in."""
+    value = world.client(who).cookies[settings.SESSION_COOKIE_NAME].value
+    return [{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": base}]
+
+
+@pytest.fixture
+def reviewer(browser: Browser, live_server: Any, screens: Screens) -> Iterator[Page]:  # noqa: F811
+    """A reviewer at a desk."""
+    with opened(browser, live_server.url, viewport=WIDE) as page:
+        page.context.add_cookies(cookies(screens, "reviewer", live_server.url))
+        yield page
+
+
+def test_somebody_signs_in_chooses_dark_and_signs_out(
+    browser: Browser,  # noqa: F811
+    live_server: Any,
+    screens: Screens,
+) -> None:
+    user = User.objects.get(username="lid-operator")
+    user.set_password(PASSWORD)
+    user.save()
+    with opened(browser, live_server.url, viewport=WIDE) as page:
+        sign_in(page, "lid-operator", PASSWORD)
+        page.get_by_role("button", name="Switch between light and dark").click()
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        page.locator("summary[aria-label^='Account of']").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in/**")
+
+
+def test_a_unit_is_judged_by_keyboard_alone(reviewer: Page, screens: Screens) -> None:
+    page = reviewer
+    first, second = screens.findings
+    page.goto(f"/inspections/{screens.inspection.pk}/")
+    page.wait_for_function("window.loupeViewer?.osd.world.getItemCount() === 1")
+    page.keyboard.press("j")
+    expect(page.locator(f"#finding-{first.pk}")).to_have_class("finding sev-edge-major is-selected")
+    page.keyboard.press("c")
+    expect(page.locator(f"#finding-{first.pk}[data-status=confirmed]")).to_be_visible()
+    page.keyboard.press("3")
+    expect(page.locator(f"#finding-{first.pk}.sev-edge-critical")).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator(f"#finding-{second.pk}[data-status=rejected]")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page.locator(".verdict")).to_have_text("Reject")
+    expect(page.locator("#decision")).to_contain_text("by lid-reviewer")
+    kinds = list(Review.objects.values_list("kind", flat=True))
+    assert kinds == ["confirm_finding", "change_finding", "reject_finding", "disposition"]
+    assert Finding.objects.get(pk=first.pk).severity == "critical"
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Next, previous finding")
+
+
+def test_list_and_photo_show_the_same_finding(reviewer: Page, screens: Screens) -> None:
+    page, first = reviewer, screens.findings[0]
+    page.goto(f"/inspections/{screens.inspection.pk}/")
+    page.wait_for_function("window.loupeViewer?.osd.world.getItemCount() === 1")
+    page.locator(f"#head-{first.pk}").hover()
+    assert page.evaluate("loupeViewer.hovered") == str(first.pk)
+    place = page.evaluate(
+        """([x, y]) => {
+          const item = loupeViewer.osd.world.getItemAt(0);
+          const at = item.imageToViewerElementCoordinates(new OpenSeadragon.Point(x, y));
+          const frame = loupeViewer.osd.canvas.getBoundingClientRect();
+          return [at.x + frame.left, at.y + frame.top];
+        }""",
+        [(first.x1 + first.x2) / 2, (first.y1 + first.y2) / 2],
+    )
+    page.mouse.click(*place)
+    expect(page.locator(f"#finding-{first.pk}.is-selected")).to_be_visible()
+    lit = coloured(page)
+    page.get_by_role("button", name="Masks").click()
+    assert coloured(page) < lit / 2
+
+
+def coloured(page: Page) -> int:
+    """How many pixels of the overlay are not transparent."""
+    return page.evaluate(
+        """() => {
+          const c = loupeViewer.overlay;
+          const data = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+          let n = 0;
+          for (let i = 3; i < data.length; i += 4) n += data[i] > 0;
+          return n;
+        }"""
+    )
+
+
+def test_masks_are_read_in_the_browser_as_the_models_wrote_them(reviewer: Page) -> None:
+    page, rng = reviewer, np.random.default_rng(3)
+    page.goto("/upload/")
+    blobs = [rng.random((37, 53)) > share for share in (0.02, 0.5, 0.98)]
+    blobs += [np.ones((20, 30), dtype=bool), np.zeros((20, 30), dtype=bool)]
+    tall = np.zeros((900, 700), dtype=bool)
+    tall[100:800, 50:640] = True
+    for area in [*blobs, tall]:
+        mask = masks.encode(area)
+        seen = page.evaluate(
+            """async ([mask]) => {
+              const { paintMask } = await import("/static/js/rle.js");
+              const picture = paintMask(mask, [1, 2, 3]);
+              if (!picture) return null;
+              const { canvas, x, y, width, height } = picture;
+              const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+              const on = [];
+              for (let i = 0; i < width * height; i++) if (data[4 * i + 3]) on.push(i);
+              return { x, y, width, height, on };
+            }""",
+            [{"size": list(mask.size), "counts": mask.counts}],
+        )
+        assert_same(area, seen)
+
+
+def assert_same(area: Any, seen: dict[str, Any] | None) -> None:
+    if seen is None:
+        assert not area.any()
+        return
+    painted = np.zeros(seen["width"] * seen["height"], dtype=bool)
+    painted[seen["on"]] = True
+    again = np.zeros_like(area)
+    rows = slice(seen["y"], seen["y"] + seen["height"])
+    columns = slice(seen["x"], seen["x"] + seen["width"])
+    again[rows, columns] = painted.reshape(seen["height"], seen["width"])
+    assert (again == area).all()
+
+
+def test_files_go_up_and_each_one_is_told_how_it_stands(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page = reviewer
+    files = [tmp_path / f"lid-{number}.jpg" for number in range(5)]
+    for number, file in enumerate(files):
+        file.write_bytes(jpeg(seed=number))
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    page.goto("/upload/")
+    page.get_by_label("Reference").fill("Lid 7")
+    page.locator("#files").set_input_files([*files, tmp_path / "empty.jpg"])
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(5)
+    expect(page.locator(".file[data-state=refused]")).to_contain_text("empty (0 bytes)")
+    expect(page.locator("#batch-summary")).to_contain_text("1 with a problem")
+    assert Upload.objects.filter(reference="Lid 7", status="received").count() == 5
+    page.reload()
+    expect(page.locator(".file")).to_have_count(6)
+    page.locator("#files").set_input_files(files)
+    page.wait_for_timeout(500)
+    expect(page.locator(".file")).to_have_count(6)
+    assert Upload.objects.filter(status="received").count() == 5
+
+
+def test_a_broken_connection_is_told_and_the_upload_goes_on(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page, broken = reviewer, []
+    big = tmp_path / "big.bin"
+    big.write_bytes(b"\0" * 9_000_000)
+
+    def once(route: Any) -> None:
+        if len(broken) < 2:
+            broken.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/chunks/*", once)
+    page.goto("/upload/")
+    page.locator("#files").set_input_files(big)
+    expect(page.locator(".file-message")).to_contain_text("did not answer")
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(1)
+    upload = Upload.objects.exclude(pk=screens.extra["upload"].pk).get()
+    assert upload.chunks.count() == 3
+
+
+def test_rows_of_a_plan_are_added_and_the_plan_is_saved(
+    browser: Browser,  # noqa: F811
+    live_server: Any,
+    screens: Screens,
+) -> None:
+    with opened(browser, live_server.url, viewport=WIDE) as page:
+        page.context.add_cookies(cookies(screens, "manager", live_server.url))
+        page.goto("/plans/lids/")
+        page.get_by_role("button", name="Add a defect").click()
+        row = page.locator("[data-rows=defects] .plan-row").last
+        row.get_by_label("Name", exact=True).fill("Rust")
+        page.locator("[data-rows=playbook] [data-remove]").click()
+        page.get_by_role("button", name="Save as version 2").click()
+        expect(page.locator(".versions")).to_contain_text("Version 2")
+    screens.plan.refresh_from_db()
+    spec = screens.plan.current.parsed()
+    assert [defect.key for defect in spec.defects] == ["dent", "scratch", "rust"]
+    assert spec.playbook == ()
+
+
+def addresses(world: Screens) -> list[tuple[str, str]]:
+    """Who opens which page."""
+    unit = f"/inspections/{world.inspection.pk}/"
+    return [
+        ("anonymous", "/sign-in/"),
+        ("operator", "/upload/"),
+        ("operator", unit),
+        ("reviewer", "/inspections/"),
+        ("reviewer", "/inspections/?view=table"),
+        ("reviewer", "/inspections/?q=nothing"),
+        ("reviewer", f"{unit}#finding-{world.findings[0].pk}"),
+        ("reviewer", "/plans/lids/"),
+        ("admin", "/plans/"),
+        ("admin", "/plans/lids/"),
+        ("admin", "/plans/lids/versions/1/"),
+        ("admin", "/members/"),
+        ("admin", "/tokens/"),
+        ("admin", "/connectors/"),
+        ("admin", "/connectors/tickets/"),
+        ("admin", "/connectors/new/"),
+        ("admin", "/deliveries/"),
+        ("admin", f"/deliveries/{world.extra['delivery'].pk}/"),
+        ("admin", "/demo/receiver/"),
+        ("admin", f"/inspections/{uuid.uuid4()}/"),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
+def test_every_page_can_be_read_by_everybody(
+    browser: Browser,  # noqa: F811
+    live_server: Any,
+    screens: Screens,
+    scheme: Any,
+    viewport: Any,
+) -> None:
+    """axe finds no violation, and no page is wider than the screen."""
+    axe, problems = Axe(), []
+    with opened(browser, live_server.url, viewport=viewport, color_scheme=scheme) as page:
+        for who, address in addresses(screens):
+            page.context.clear_cookies()
+            if who != "anonymous":
+                page.context.add_cookies(cookies(screens, who, live_server.url))
+            page.goto("about:blank")
+            page.goto(address)
+            page.wait_for_load_state("networkidle")
+            report = axe.run(page)
+            if report.violations_count:
+                problems.append(f"{who} {address}: {report.generate_report()}")
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                problems.append(f"{who} {address} is wider than the screen")
+    assert not problems, "\n".join(problems)

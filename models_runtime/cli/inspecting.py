@@ -63,7 +63,7 @@ def run_inspect(call: InspectCall) -> int:
     progress = Progress(len(paths))
     progress.say("loading models")
     _load_engines(runtime, len(plans))
-    comparer = _golden(call.golden, runtime, progress) if call.golden else None
+    comparer = _golden(call.golden, progress) if call.golden else None
     session = _Session(call, runtime, plans, comparer)
     for chunk in _chunks(_taken(session, paths, progress)):
         for record in _inspected(session, chunk):
@@ -91,11 +91,11 @@ def _load_engines(runtime: Runtime, plans: int) -> None:
             tiers[0].load()
 
 
-def _golden(folder: Path, runtime: Runtime, progress: Progress) -> Comparer:
-    from models_runtime.cli.golden import comparer_from
+def _golden(folder: Path, progress: Progress) -> Comparer:
+    from models_runtime.cli.golden import memory_from
 
     progress.say("learning from the golden photos")
-    return comparer_from(folder, runtime)
+    return memory_from(folder)
 
 
 def _taken(

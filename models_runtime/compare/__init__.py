@@ -1,0 +1,1 @@
+"""Comparison with golden photos: what deviates from normal, learnt without a single defect."""

@@ -57,7 +57,7 @@ def create(
     request: HttpRequest,
     photos: Annotated[list[UploadedFile], File(min_length=1, max_length=MOST_PHOTOS)],
     given: Annotated[InspectionIn, Form()],
-) -> Status:
+) -> Status[InspectionOut]:
     """One unit from its photos (multipart/form-data). Its progress is read at its own address."""
     membership = member(request)
     chosen = plan_with_key(membership.site, given.plan)
@@ -100,7 +100,9 @@ def one(request: HttpRequest, inspection_id: UUID) -> InspectionOut:
     "/{uuid:inspection_id}/rerun",
     response={202: RunOut, 403: Problem, 404: Problem, 422: Problem},
 )
-def rerun(request: HttpRequest, inspection_id: UUID, given: RerunIn | None = None) -> Status:
+def rerun(
+    request: HttpRequest, inspection_id: UUID, given: RerunIn | None = None
+) -> Status[RunOut]:
     """Run the pipeline again; verdicts of people survive. Needs the role manager."""
     membership = member(request, Role.MANAGER)
     found = _find(request, inspection_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from inspection.api import schemas
 from inspection.models import AttributeValue, Finding, Inspection, Photo, Report, Upload
@@ -48,8 +49,8 @@ def _received(row: Upload) -> list[int]:
     return sorted(chunk.index for chunk in row.chunks.all())
 
 
-def brief(row: Inspection) -> schemas.InspectionBrief:
-    """A unit in a list; the counts are annotated by the selector."""
+def brief(row: Any) -> schemas.InspectionBrief:
+    """An Inspection in a list; its counts are annotated by the selector."""
     return schemas.InspectionBrief(
         id=row.pk,
         reference=row.reference,

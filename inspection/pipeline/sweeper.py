@@ -8,13 +8,13 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Q
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
 from inspection.celery import app
 from inspection.models import StepRun, Upload
-from inspection.models.choices import RunStatus, StepStatus, UploadStatus
+from inspection.models.choices import RunStatus, StepName, StepStatus, UploadStatus
 from inspection.pipeline import PIPELINE, claims, engine
 from inspection.pipeline.wake import wake, wake_upload
 
@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=3)
 """A step that was queued less long ago is on its way by the message of its own."""
+WOKEN_FOR = timedelta(seconds=60)
+OVERTAKEN = timedelta(seconds=30)
+RECENT = timedelta(minutes=10)
+LOST_WORKER = "The worker was lost; another one takes over."
 MOST = 500
 
 
@@ -29,6 +33,7 @@ def sweep() -> dict[str, int]:
     """Look once; how much was sent again, by kind. A service that is down is left for next time."""
     jobs: dict[str, Callable[[], int]] = {
         "killers": _give_up_on_killers,
+        "left behind": _requeue_left_behind,
         "steps": _wake_steps,
         "uploads": _wake_uploads,
         "decisions": _act_on_decisions,
@@ -48,34 +53,71 @@ def _carefully(name: str, job: Callable[[], int]) -> int:
     return 0
 
 
-def _unfinished() -> Q:
-    waited = Q(queued_at__lt=Now() - GRACE)
-    return claims.is_due() & Q(run__status=RunStatus.RUNNING) & waited
+def _of_live_runs() -> QuerySet[StepRun]:
+    return StepRun.objects.filter(run__status=RunStatus.RUNNING)
+
+
+def _left_behind() -> QuerySet[StepRun]:
+    """Steps whose worker has been silent for longer than its lease."""
+    return _of_live_runs().filter(status=StepStatus.RUNNING, lease_until__lt=Now())
 
 
 def _give_up_on_killers() -> int:
     """Steps that were begun often enough and left behind each time."""
-    rows = StepRun.objects.filter(
-        _unfinished(), status=StepStatus.RUNNING, attempt__gte=claims.MAX_ATTEMPTS
-    )[:MOST]
+    rows = _left_behind().filter(attempt__gte=claims.MAX_ATTEMPTS)[:MOST]
     for row in rows:
         engine.give_up_on_killer(row)
     return len(rows)
 
 
-def _wake_steps() -> int:
-    """Wake workers for due steps of each queue whose messages are all taken.
+def _requeue_left_behind() -> int:
+    """Other steps of dead workers go back to the queue; a late result of theirs is discarded."""
+    rows = _left_behind().filter(attempt__lt=claims.MAX_ATTEMPTS)
+    ids = list(rows.values_list("pk", flat=True)[:MOST])
+    return (
+        _left_behind()
+        .filter(pk__in=ids)
+        .update(status=StepStatus.QUEUED, lease_until=None, error=LOST_WORKER)
+    )
 
-    While messages wait in a queue its workers are busy, and sending more would only pile up.
-    """
+
+def _wake_steps() -> int:
     sent = 0
-    for queue in {step.queue for step in PIPELINE}:
+    for queue in dict.fromkeys(step.queue for step in PIPELINE):
         names = [step.name for step in PIPELINE if step.queue == queue]
-        due = StepRun.objects.filter(_unfinished(), step__in=names).order_by("queued_at")
-        runs = list(due.values_list("run_id", flat=True)[:MOST])
-        if runs and _waiting(queue) == 0:
-            sent += sum(wake(run_id, queue) for run_id in runs)
+        sent += _wake_queue(queue, names)
     return sent
+
+
+def _wake_queue(queue: str, names: list[StepName]) -> int:
+    """Wake workers for due steps. While messages wait, workers are busy: then only steps are sent
+    whose own message is surely gone, each at most once a minute."""
+    waited = Q(queued_at__lt=Now() - GRACE)
+    due = _of_live_runs().filter(claims.is_due(), waited, step__in=names)
+    due = due.filter(status=StepStatus.QUEUED)
+    if not due.exists():
+        return 0
+    if _waiting(queue):
+        due = due.filter(_has_no_message(names), _not_woken_lately())
+    rows = list(due.order_by("queued_at").values_list("pk", "run_id")[:MOST])
+    # On a queued step the lease says until when it is not to be sent again.
+    StepRun.objects.filter(pk__in=[pk for pk, _ in rows], status=StepStatus.QUEUED).update(
+        lease_until=Now() + WOKEN_FOR
+    )
+    return sum(wake(run_id, queue) for _, run_id in rows)
+
+
+def _not_woken_lately() -> Q:
+    return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+
+
+def _has_no_message(names: list[StepName]) -> Q:
+    """Put back after an error, or overtaken: queues keep order, so one that was queued well before
+    a step that was begun already has lost its message."""
+    begun = StepRun.objects.filter(step__in=names, started_at__gt=Now() - RECENT)
+    latest = begun.aggregate(latest=Max("queued_at"))["latest"]
+    put_back = ~Q(error="")
+    return put_back | Q(queued_at__lt=latest - OVERTAKEN) if latest else put_back
 
 
 def _wake_uploads() -> int:

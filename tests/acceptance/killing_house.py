@@ -37,7 +37,7 @@ from inspection.supervisor.valkey import Valkey
 ENGINES = ("VLM", "SAM", "SLM", "MLM", "LLM")
 QUEUES = ("intake", "vision", "language", "actions")
 LEASE_SECONDS = 2
-PATIENCE = 90.0
+PATIENCE = 300.0
 
 
 @dataclass

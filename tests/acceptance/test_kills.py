@@ -139,7 +139,7 @@ def test_a_batch_survives_a_restart_of_what_carries_it(house, undisturbed, strik
     assert house.wait_for(lambda: any(ended(unit) for unit in units)), house.told()
     assert not ended(*units)
     strike(house)
-    assert house.wait_for(lambda: ended(*units), 180), house.told()
+    assert house.wait_for(lambda: ended(*units), 900), house.told()
     for number, unit in enumerate(units):
         found = result(unit)
         assert found["verdict"] == undisturbed["verdict"]
@@ -152,6 +152,6 @@ def test_after_all_of_it_every_ticket_has_arrived_and_none_was_doubled(house):
     tickets = Ticket.objects.count()
     assert tickets == Inspection.objects.count()
     arrived = house.receiver.events
-    assert house.wait_for(lambda: len(arrived) == tickets, 60), house.told()
+    assert house.wait_for(lambda: len(arrived) == tickets), house.told()
     assert all(len(bodies) == 1 for bodies in house.receiver.tickets.values())
     assert Delivery.objects.count() == tickets

@@ -152,6 +152,34 @@ def test_the_sweeper_sends_nothing_while_messages_wait(world, monkeypatch):
     assert sweeper.sweep()["steps"] == 0
 
 
+def test_a_step_that_was_overtaken_in_a_busy_queue_is_sent_once_again(world, monkeypatch):
+    monkeypatch.setattr(sweeper, "_waiting", lambda queue: 40)
+    lost = world.inspect(photo_bytes())
+    long_ago(lost)
+    world.run(world.inspect(photo_bytes()))
+    assert [sweeper.sweep()["steps"] for _ in range(3)] == [1, 0, 0]
+    assert world.run(lost).status == "decided"
+
+
+def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, monkeypatch):
+    monkeypatch.setattr(sweeper, "_waiting", lambda queue: 40)
+    inspection = world.inspect(photo_bytes())
+    claims.take(inspection.current_run_id, ["intake"], "dead")
+    StepRun.objects.filter(run=inspection.current_run, status="running").update(
+        lease_until=timezone.now() - timedelta(1)
+    )
+    long_ago(inspection)
+    assert sweeper.sweep() | {"deliveries": 0} == {
+        "killers": 0,
+        "left behind": 1,
+        "steps": 1,
+        "uploads": 0,
+        "decisions": 0,
+        "deliveries": 0,
+    }
+    assert world.run(inspection).status == "decided"
+
+
 def test_a_photo_that_keeps_killing_its_worker_is_given_up(world, monkeypatch):
     monkeypatch.setattr(sweeper, "_waiting", lambda queue: 0)
     inspection = world.inspect(photo_bytes())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ARGUMENTS = [
@@ -34,6 +35,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on PATH (Debian: apt-get install chromium)")
     # Playwright runs an event loop in this thread, in which Django would refuse the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    expect.set_options(timeout=PATIENCE_MS)
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS + root)
@@ -60,6 +62,17 @@ def opened(browser: Browser, base: str, **options: Any) -> Iterator[Page]:
     yield page
     context.close()
     assert complaints == []
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression is true on the page.
+
+    Playwright's own wait_for_function calls eval, which the content security policy forbids.
+    """
+    last = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < last, f"never true: {expression}"
+        page.wait_for_timeout(100)
 
 
 def sign_in(page: Page, username: str, password: str) -> None:

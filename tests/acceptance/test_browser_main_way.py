@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_world import browser, opened, sign_in  # noqa: F401
+from browser_world import browser, opened, sign_in, until  # noqa: F401
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -139,8 +139,8 @@ def drop_and_wait(page: Page) -> str:
 
 
 def see_findings_with_masks(page: Page) -> None:
-    page.wait_for_function("window.loupeViewer?.osd.world.getItemCount() === 1")
-    page.wait_for_function("loupeViewer.onPhoto().some((finding) => finding.mask)")
+    until(page, "window.loupeViewer?.osd.world.getItemCount() === 1")
+    until(page, "loupeViewer.onPhoto().some((finding) => finding.mask)")
     painted = page.evaluate(
         "loupeViewer.onPhoto().some((f) => f.mask && loupeViewer.maskOf(f).width > 0)"
     )

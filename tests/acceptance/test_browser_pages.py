@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser_world import browser, opened, sign_in  # noqa: F401
+from browser_world import browser, opened, sign_in, until  # noqa: F401
 from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
 from screen_world import Screens, jpeg, make_screens
@@ -64,7 +64,7 @@ def test_a_unit_is_judged_by_keyboard_alone(reviewer: Page, screens: Screens) ->
     page = reviewer
     first, second = screens.findings
     page.goto(f"/inspections/{screens.inspection.pk}/")
-    page.wait_for_function("window.loupeViewer?.osd.world.getItemCount() === 1")
+    until(page, "window.loupeViewer?.osd.world.getItemCount() === 1")
     page.keyboard.press("j")
     expect(page.locator(f"#finding-{first.pk}")).to_have_class("finding sev-edge-major is-selected")
     page.keyboard.press("c")
@@ -87,7 +87,7 @@ def test_a_unit_is_judged_by_keyboard_alone(reviewer: Page, screens: Screens) ->
 def test_list_and_photo_show_the_same_finding(reviewer: Page, screens: Screens) -> None:
     page, first = reviewer, screens.findings[0]
     page.goto(f"/inspections/{screens.inspection.pk}/")
-    page.wait_for_function("window.loupeViewer?.osd.world.getItemCount() === 1")
+    until(page, "window.loupeViewer?.osd.world.getItemCount() === 1")
     page.locator(f"#head-{first.pk}").hover()
     assert page.evaluate("loupeViewer.hovered") == str(first.pk)
     place = page.evaluate(

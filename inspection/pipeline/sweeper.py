@@ -131,9 +131,14 @@ def _wake_uploads() -> int:
 
 
 def _waiting(queue: str) -> int:
-    """How many messages of a queue no worker has taken yet."""
-    with app.connection_for_write() as broker, broker.channel() as channel:
-        declared = app.amqp.queues[queue](channel).queue_declare()
+    """How many messages of a queue no worker has taken yet. BrokerError where none can tell."""
+    with app.connection_for_write() as broker:
+        try:
+            with broker.channel() as channel:
+                declared = app.amqp.queues[queue](channel).queue_declare()
+        except (*broker.connection_errors, *broker.channel_errors) as error:
+            # The transport's own kinds of error are told apart only by the connection.
+            raise BrokerError(str(error)) from error
     return int(declared if isinstance(declared, int) else declared.message_count)
 
 

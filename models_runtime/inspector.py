@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-import numpy as np
-
-from models_runtime.calibration import softmax
 from models_runtime.cascade import CascadeAnswer, cost_microusd, run_cascade, run_cascade_many
 from models_runtime.contracts import (
     ActionGraph,
@@ -34,6 +31,7 @@ from models_runtime.contracts import (
     TriageInput,
     Value,
 )
+from models_runtime.mlm.routing import PlanCandidate, PlanRouter, RouteHints, inspection_text
 from models_runtime.outlining import merge_candidates, outline_candidates
 from models_runtime.plans import PlanSpec
 from models_runtime.router import choose_for_step
@@ -53,7 +51,6 @@ __all__ = [
     "extract_photos",
     "photo_embedding",
     "plan_actions",
-    "plan_text",
     "route_photo",
     "segment_findings",
     "triage_case",
@@ -65,12 +62,7 @@ T = TypeVar("T")
 EXTRACTION_SURE = 0.5
 """Calibrated confidence of an extraction below which the next engine of the cascade is asked."""
 
-ROUTE_SURE = 0.5
-"""Share of a plan among all plans below which a person chooses."""
-
 _ANY_ANSWER = 0.0
-_TEXT_TEMPERATURE = 0.05
-_IMAGE_TEMPERATURE = 0.02
 _ANY_PHOTO = PlanSpec(name="any photo")
 
 
@@ -104,12 +96,11 @@ class Done(Generic[T]):
 class Route(Value):
     """Which plan fits. ``plan`` is its place in the list asked, None where a person must choose.
 
-    ``scores``: one share per plan, sum 1. ``embedding``: of the text, unit length, or empty.
+    ``scores``: one share per plan; what is missing to 1 is that of "none of these".
     """
 
     plan: int | None
     scores: tuple[float, ...]
-    embedding: tuple[float, ...] = ()
 
 
 class Comparer(Protocol):
@@ -126,6 +117,7 @@ def route_photo(
     plans: Sequence[PlanSpec],
     text: str,
     image_embedding: Sequence[float] = (),
+    filename: str = "",
 ) -> Done[Route]:
     """Choose the plan nearest in meaning to the operator's words and, where given, the photo.
 
@@ -135,23 +127,21 @@ def route_photo(
         raise ValueError("routing needs at least one plan")
     if len(plans) == 1:
         return Done(Route(plan=0, scores=(1.0,)), _by_rule("route", "there is only one plan"))
-    if not text.strip() and not image_embedding:
-        even = tuple(1 / len(plans) for _ in plans)
-        nothing = _by_rule("route", "nothing to go by: no note and no readable photo")
-        return Done(Route(plan=None, scores=even), nothing)
     engine, started = runtime.embedder(), time.perf_counter()
-    rows = engine.embed([text, *(plan_text(plan) for plan in plans)])
-    shares = _shares(rows, bool(text.strip()), image_embedding)
-    best = int(np.argmax(shares))
-    sure = float(shares[best]) >= ROUTE_SURE
-    route = Route(
-        plan=best if sure else None,
-        scores=tuple(float(s) for s in shares),
-        embedding=tuple(float(v) for v in rows[0]) if text.strip() else (),
+    candidates = [PlanCandidate.of(str(place), plan) for place, plan in enumerate(plans)]
+    hints = RouteHints(
+        note=text[:4000], filename=filename[-500:], image_embedding=tuple(image_embedding)
     )
-    ending = "" if sure else "; no plan fits clearly, a person chooses"
-    record = _timed(runtime, "route", engine.ref, started, float(shares[best]), ending)
-    return Done(route, record.model_copy(update={"to_person": not sure}))
+    routing = PlanRouter(engine).route(candidates, hints)
+    scores = {ranked.key: ranked.score for ranked in routing.ranked}
+    route = Route(
+        plan=None if routing.chosen is None else int(routing.chosen),
+        scores=tuple(scores.get(candidate.key, 0.0) for candidate in candidates),
+    )
+    record = _timed(
+        runtime, "route", engine.ref, started, routing.confidence, f"; {routing.reason}"
+    )
+    return Done(route, record.model_copy(update={"to_person": routing.abstained}))
 
 
 def photo_embedding(runtime: Runtime, photo: PhotoPixels) -> tuple[float, ...]:
@@ -170,14 +160,6 @@ def embed_text(runtime: Runtime, text: str) -> Done[tuple[float, ...]]:
     )
 
 
-def plan_text(plan: PlanSpec) -> str:
-    """The plan in words, as the sentence encoder reads it."""
-    asked = ", ".join(c.title or c.key for c in plan.characteristics)
-    defects = ", ".join(defect.name for defect in plan.defects)
-    parts = [plan.name, plan.description, f"asks {asked}" * bool(asked)]
-    return ". ".join(part for part in (*parts, f"defects {defects}" * bool(defects)) if part)
-
-
 def case_text(
     plan: PlanSpec,
     attributes: Sequence[AttributeResult],
@@ -186,12 +168,7 @@ def case_text(
     note: str = "",
 ) -> str:
     """The inspection in words, for its embedding: what it was, what was found, what came of it."""
-    named = {d.key: d.name for d in plan.defects}
-    facts = [f"{a.key} {a.value}" for a in attributes if a.value is not None and not a.abstained]
-    found = [f"{f.severity} {named.get(f.type, f.type)}" for f in findings]
-    outcome = f"disposition {triage.disposition}" if triage else ""
-    parts = [plan.name, ", ".join(facts), ", ".join(found) or "no findings", outcome, note.strip()]
-    return ". ".join(part for part in parts if part)
+    return inspection_text(plan, attributes, findings, triage, note)
 
 
 def extract_photo(runtime: Runtime, photo: PhotoPixels, plan: PlanSpec) -> Done[Extraction]:
@@ -302,21 +279,6 @@ def _restored(extraction: Extraction, copy: WorkingCopy) -> Extraction:
         d.model_copy(update={"box": copy.box_in_photo(d.box)}) for d in extraction.defects
     )
     return extraction.model_copy(update={"defects": defects})
-
-
-def _shares(
-    rows: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    has_text: bool,
-    image_embedding: Sequence[float],
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """One share per plan, from the words and the photo, each weighing the same."""
-    plans = rows[1:].astype(np.float64)
-    votes = []
-    if has_text:
-        votes.append(softmax(plans @ rows[0], _TEXT_TEMPERATURE))
-    if image_embedding:
-        votes.append(softmax(plans @ np.asarray(image_embedding), _IMAGE_TEMPERATURE))
-    return np.asarray(np.mean(votes, axis=0))
 
 
 def _by_rule(step: str, reason: str) -> StepRecord:

@@ -16,7 +16,6 @@ from models_runtime.cli.taking import Taken, printable, take
 from models_runtime.contracts import Architecture
 from models_runtime.errors import EngineError, InputError
 from models_runtime.inspector import Comparer, StepRecord, photo_embedding, route_photo
-from models_runtime.intake.decode import DecodedPhoto
 from models_runtime.intake.names import clean_name
 from models_runtime.overlay import draw_overlay, save_overlay
 from models_runtime.plans import PlanSpec
@@ -110,15 +109,17 @@ def _taken(
 
 def _take(session: _Session, path: Path) -> Taken:
     taken = take(path)
-    plan, routing = _routed(session, taken.decoded)
+    plan, routing = _routed(session, taken)
     return replace(taken, plan=plan, records=(*taken.records, *routing))
 
 
-def _routed(session: _Session, decoded: DecodedPhoto) -> tuple[PlanSpec, tuple[StepRecord, ...]]:
+def _routed(session: _Session, taken: Taken) -> tuple[PlanSpec, tuple[StepRecord, ...]]:
     if len(session.plans) == 1:
         return session.plans[0], ()
-    embedding = photo_embedding(session.runtime, decoded.photo)
-    done = route_photo(session.runtime, session.plans, session.call.note, embedding)
+    embedding = photo_embedding(session.runtime, taken.decoded.photo)
+    done = route_photo(
+        session.runtime, session.plans, session.call.note, embedding, taken.path.name
+    )
     if done.value.plan is None:
         names = ", ".join(repr(plan.name) for plan in session.plans)
         raise InputError(f"No plan fits this photo clearly ({names}). Give one with --plan.")

@@ -131,9 +131,13 @@ class GoldenMemory:
         return _score(self._heat(resized(photo.pixels, self.size))[0])
 
     def probability(self, score: float) -> float:
-        """Chance that a photo of this score deviates, by the spread of the golden photos' own."""
+        """Chance that a photo of this score deviates, by the spread of the golden photos' own.
+
+        It stays away from 0 and 1 by what so few photos can't tell (rule of succession).
+        """
         steps = (np.log(max(score, 1e-6)) - self.middle) / self.spread - _SURE_AT
-        return float(sigmoid(np.asarray(_STEEPNESS * steps)))
+        doubt = 0.5 / (len(self.bank.grids) + 2)
+        return doubt + (1 - 2 * doubt) * float(sigmoid(np.asarray(_STEEPNESS * steps)))
 
     def compare(self, photo: PhotoPixels) -> Comparison:
         """Say how likely the photo deviates and where; heat above 1 is beyond the threshold."""

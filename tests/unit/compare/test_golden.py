@@ -99,6 +99,7 @@ def test_threshold_comes_from_the_golden_photos_alone(still: GoldenMemory) -> No
     scores = np.linspace(0.1, 10, 50)
     chances = [still.probability(score) for score in scores]
     assert chances == sorted(chances)
+    assert 0.05 <= chances[0] < chances[-1] <= 0.95, "eight photos can't tell more"
     assert still.score(plate(400)) < still.threshold < still.score(plate(401, hole=(90, 80)))
 
 

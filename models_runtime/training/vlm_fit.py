@@ -9,7 +9,7 @@ Writes ``loupe_vlm.safetensors`` (half precision) and ``loupe_vlm.json``. Val is
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from models_runtime.training.vlm_views import View, nothing_known, paint_on
 from models_runtime.vlm import weights, words
 from models_runtime.vlm.boxes import GRID, Region, overlap, regions
 from models_runtime.vlm.embedded import resize
-from models_runtime.vlm.model import LoupeVLM, Shape
+from models_runtime.vlm.model import TEXT_DIM, LoupeVLM, Shape
+from models_runtime.vlm.outline import OutlineHead, both, describe
 from models_runtime.vlm.plan_texts import TextCache
 from models_runtime.vlm.weights import Fitted, Line, Memory
 
@@ -38,6 +39,7 @@ KEPT = 0.96
 """Share of held-out photos that must count as known."""
 HIT = 0.3
 """Least overlap of a box with a true one to count as found."""
+OUTLINE_SHARES = tuple(round(0.05 * n, 2) for n in range(21))
 FEW = 24
 """Domains with fewer held-out photos borrow from train, or take the default."""
 
@@ -53,37 +55,58 @@ class Case:
 
     photo: Photo
     meaning: NDArray[np.float32]
+    outline: NDArray[np.float32]
     pooled: NDArray[np.float32]
     whole: NDArray[np.float32] | None
     places: NDArray[np.float32] | None
 
 
+Exam = tuple[str, list[Case], list[str], NDArray[np.int64]]
+"""Domain, photos with an answer, the possible answers, and which is right."""
+
+
 class Reader:
     """Runs the network over photos with each domain's canonical words."""
 
-    def __init__(self, model: LoupeVLM, cache: TextCache, fitted: Fitted) -> None:
-        self.model, self.cache, self.fitted = model, cache, fitted
+    def __init__(
+        self, model: LoupeVLM, cache: TextCache, fitted: Fitted, outline: OutlineHead | None
+    ) -> None:
+        self.model, self.cache, self.fitted, self.outline = model, cache, fitted, outline
 
     @torch.inference_mode()
     def read(self, photo: Photo) -> Case:
         """One pass over one photo."""
         small = self.model(_pixels(photo, self.fitted.meaning_side), places=False)
         meaning, pooled = small.meaning[0].numpy(), small.pooled[0].numpy()
+        outlines = self._outlines(photo)
         types = list(words.domain(photo.domain).defects) if photo.domain else []
         if not types:
-            return Case(photo, meaning, pooled, None, None)
+            return Case(photo, meaning, outlines, pooled, None, None)
         rows = torch.from_numpy(self.cache.rows([_canonical(photo.domain, t) for t in types]))
         encoded = self.model(_pixels(photo, self.fitted.side))
         places = self.model.read_places(encoded, rows)
         whole = self.model.read_defects(encoded, rows, places)
-        return Case(photo, meaning, pooled, whole[0].numpy(), places[0].numpy())
+        return Case(photo, meaning, outlines, pooled, whole[0].numpy(), places[0].numpy())
+
+    def _outlines(self, photo: Photo) -> NDArray[np.float32]:
+        if self.outline is None:
+            return np.zeros(TEXT_DIM, np.float32)
+        described = torch.from_numpy(describe(photo.pixels))[None]
+        return np.asarray(self.outline(described)[0].numpy(), dtype=np.float32)
+
+    def meanings(self, cases: Sequence[Case]) -> torch.Tensor:
+        """What the engine will say the photos mean, (cases, 384)."""
+        meaning = torch.from_numpy(np.stack([case.meaning for case in cases]))
+        if self.outline is None:
+            return meaning
+        outlines = torch.from_numpy(np.stack([case.outline for case in cases]))
+        return both(meaning, outlines, self.fitted.outline_share)
 
     def choice(self, cases: Sequence[Case], answers: Sequence[str]) -> NDArray[np.float64]:
         """Logits (cases, answers) of a choice between plain words."""
         rows = torch.from_numpy(self.cache.rows([a.replace("-", " ") for a in answers]))
-        meaning = torch.from_numpy(np.stack([case.meaning for case in cases]))
         scale = self.model.choice_scale.exp()
-        return np.asarray((scale * meaning @ rows.T).double().numpy())
+        return np.asarray((scale * self.meanings(cases) @ rows.T).double().numpy())
 
 
 def _pixels(photo: Photo, side: int) -> torch.Tensor:
@@ -140,20 +163,37 @@ def fit_known(fitted: Fitted, memory: Memory, held: Sequence[Case]) -> None:
 
 
 def fit_choices(fitted: Fitted, reader: Reader, held: Sequence[Case]) -> None:
-    """One temperature per domain that has questions."""
+    """The outlines' weight, then one temperature per domain that has questions."""
+    exams = list(_exams(held))
+    if reader.outline is not None:
+        fitted.outline_share = max(OUTLINE_SHARES, key=lambda share: _right(reader, exams, share))
+    for domain, asked, names, labels in exams:
+        found = fit_temperature(reader.choice(asked, names), labels)
+        fitted.choice_temperature[domain] = round(found, 4)
+    known = [v for k, v in fitted.choice_temperature.items() if k != "default"]
+    fitted.choice_temperature["default"] = round(max([1.0, *known]), 4)
+
+
+def _exams(held: Sequence[Case]) -> Iterator[Exam]:
     for domain in words.DOMAINS:
         for question, answers in domain.labels.items():
             asked = [
                 c for c in held if c.photo.domain == domain.name and question in c.photo.labels
             ]
-            if len(asked) < FEW or question == "age":
-                continue
-            names = list(answers)
-            labels = np.array([names.index(c.photo.labels[question]) for c in asked])
-            found = fit_temperature(reader.choice(asked, names), labels)
-            fitted.choice_temperature[domain.name] = round(found, 4)
-    known = [v for k, v in fitted.choice_temperature.items() if k != "default"]
-    fitted.choice_temperature["default"] = round(max([1.0, *known]), 4)
+            if len(asked) >= FEW and question != "age":
+                names = list(answers)
+                labels = np.array([names.index(c.photo.labels[question]) for c in asked])
+                yield domain.name, asked, names, labels
+
+
+def _right(reader: Reader, exams: Sequence[Exam], share: float) -> float:
+    """Mean share of right answers over the questions, were the outlines weighed so."""
+    reader.fitted.outline_share = share
+    right = [
+        float((reader.choice(asked, names).argmax(1) == labels).mean())
+        for _, asked, names, labels in exams
+    ]
+    return float(np.mean(right)) if right else 0.0
 
 
 def fit_whole(fitted: Fitted, cases: Sequence[Case]) -> None:
@@ -285,13 +325,18 @@ def logistic(rows: NDArray[np.float64], truth: NDArray[np.bool_], ridge: float =
 
 
 def fit_all(
-    model: LoupeVLM, photos: Sequence[Photo], shape: Shape, side: int, meaning_side: int
+    model: LoupeVLM,
+    photos: Sequence[Photo],
+    shape: Shape,
+    side: int,
+    meaning_side: int,
+    outline: OutlineHead | None = None,
 ) -> tuple[Memory, Fitted]:
     """Fit everything for a trained network."""
     cache = TextCache(load_minilm(EngineSpec("embedded")))
     sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(shape).items()}
     fitted = Fitted(shape=sizes, side=side, meaning_side=meaning_side)
-    reader = Reader(model, cache, fitted)
+    reader = Reader(model, cache, fitted, outline)
     remembered = [reader.read(p) for p in _sample(photos, "train", 160)]
     held = [reader.read(p) for p in _sample(photos, "holdout", 260)]
     memory = memory_of(remembered)
@@ -339,6 +384,15 @@ def unknown_pictures(count: int, side: int, photos: Sequence[Photo]) -> list[Byt
     ]
 
 
+def _outline(path: Path) -> OutlineHead | None:
+    if not path.is_file():
+        return None
+    state = load_file(path)
+    head = OutlineHead(width=state["enter.weight"].shape[0]).eval().requires_grad_(False)
+    head.load_state_dict(state)
+    return head
+
+
 def main() -> None:
     """Command line of the fit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -346,6 +400,7 @@ def main() -> None:
     parser.add_argument(
         "--trained", type=Path, default=Path("var/training/vlm/average.safetensors")
     )
+    parser.add_argument("--outline", type=Path, default=Path("var/training/outline.safetensors"))
     parser.add_argument("--to", type=Path, default=weights.FOLDER / f"{weights.NAME}.safetensors")
     parser.add_argument("--side", type=int, default=GRID)
     parser.add_argument("--meaning-side", type=int, default=160)
@@ -355,8 +410,9 @@ def main() -> None:
     photos = vlm_data.load(args.data) + vlm_data.draw(200)
     model = LoupeVLM(Shape()).eval().requires_grad_(False)
     model.load_state_dict(load_file(args.trained))
-    memory, fitted = fit_all(model, photos, Shape(), args.side, args.meaning_side)
-    weights.save(model, memory, fitted, args.to)
+    outline = _outline(args.outline)
+    memory, fitted = fit_all(model, photos, Shape(), args.side, args.meaning_side, outline)
+    weights.save(model, memory, fitted, args.to, outline)
     print(fitted.model_dump_json(indent=1))
 
 

@@ -42,6 +42,7 @@ from models_runtime.vlm.attributes import (
 from models_runtime.vlm.boxes import Region, overlap, regions, strongest
 from models_runtime.vlm.known import Fit, Kind, fit, kinds
 from models_runtime.vlm.model import Encoded, LoupeVLM
+from models_runtime.vlm.outline import OutlineHead, both, describe
 from models_runtime.vlm.plan_texts import TextCache, defect_vectors, plausible_domains
 from models_runtime.vlm.weights import Fitted, Memory
 
@@ -79,8 +80,10 @@ class EmbeddedVLM:
         fitted: Fitted,
         version: str,
         embedder: TextEmbedder,
+        outline: OutlineHead | None = None,
     ) -> None:
         self._model, self._memory, self._fitted = model, memory, fitted
+        self._outline = outline
         self._cache = TextCache(embedder)
         self._ref = EngineRef(
             architecture=Architecture.VLM, engine="loupe-vlm", version=f"loupe-vlm-{version}"
@@ -139,7 +142,11 @@ class EmbeddedVLM:
         """One pass, at two scales: small for what is shown, large for what is wrong with it."""
         small = self._model(_tensor(photos, self._fitted.meaning_side), places=False)
         large: Encoded = self._model(_tensor(photos, self._fitted.side))
-        return replace(large, meaning=small.meaning, pooled=small.pooled)
+        meaning = small.meaning
+        if self._outline is not None:
+            described = torch.from_numpy(np.stack([describe(photo.pixels) for photo in photos]))
+            meaning = both(meaning, self._outline(described), self._fitted.outline_share)
+        return replace(large, meaning=meaning, pooled=small.pooled)
 
     def _read(self, one: Encoded, rows: Tensor, kind: Kind) -> Readings:
         places = self._model.read_places(one, rows)
@@ -211,8 +218,9 @@ class EmbeddedVLM:
 def load(spec: EngineSpec) -> EmbeddedVLM:
     """Load the weights named by the setting, or those that ship; FatalError where missing."""
     path = Path(spec.target) if spec.target else weights.FOLDER / f"{weights.NAME}.safetensors"
-    model, memory, fitted, version = weights.load(path)
-    return EmbeddedVLM(model, memory, fitted, version, load_minilm(EngineSpec("embedded")))
+    read = weights.load(path)
+    minilm = load_minilm(EngineSpec("embedded"))
+    return EmbeddedVLM(read.model, read.memory, read.fitted, read.version, minilm, read.outline)
 
 
 def box_chance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,9 +13,12 @@ from torch import Tensor
 
 from models_runtime.errors import FatalError
 from models_runtime.vlm.model import LoupeVLM, Shape
+from models_runtime.vlm.outline import OutlineHead
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 NAME = "loupe_vlm"
+MEMORY, OUTLINE = "memory.", "outline."
+"""Prefixes of tensors that are not the network's."""
 
 Line = tuple[float, float]
 """Slope and offset of a calibration: probability = sigmoid(slope * logit + offset)."""
@@ -30,6 +34,8 @@ class Fitted(BaseModel):
     """Photos are resized to side x side where defects are looked for."""
     meaning_side: int = Field(default=160, ge=32, le=1024, multiple_of=32)
     """And to this where the question is what they show."""
+    outline_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Weight of the outlines beside the network in what a photo means; 0 without a head."""
     choice_temperature: dict[str, float] = {"default": 1.0}
     truth: Line = (1.0, 0.0)
     anything: dict[str, Line] = {"default": (1.0, 0.0)}
@@ -81,24 +87,40 @@ class Memory:
 
     def tensors(self) -> dict[str, Tensor]:
         return {
-            "memory.means": self.means,
-            "memory.basis": self.basis,
-            "memory.centre": self.centre,
-            "memory.rest": self.rest,
+            "means": self.means,
+            "basis": self.basis,
+            "centre": self.centre,
+            "rest": self.rest,
         }
 
 
-def save(model: LoupeVLM, memory: Memory, fitted: Fitted, path: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All of an engine's files. ``outline`` is None where it has only the network."""
+
+    model: LoupeVLM
+    memory: Memory
+    fitted: Fitted
+    outline: OutlineHead | None
+    version: str
+
+
+def save(
+    model: LoupeVLM, memory: Memory, fitted: Fitted, path: Path, outline: OutlineHead | None = None
+) -> None:
     """Write half-precision weights and, beside them, the fitted figures as JSON."""
     tensors = {k: v.detach().half().contiguous() for k, v in model.state_dict().items()}
-    tensors |= {k: v.float().contiguous() for k, v in memory.tensors().items()}
+    if outline is not None:
+        state = outline.state_dict().items()
+        tensors |= {OUTLINE + k: v.detach().half().contiguous() for k, v in state}
+    tensors |= {MEMORY + k: v.float().contiguous() for k, v in memory.tensors().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     path.with_suffix(".json").write_text(fitted.model_dump_json(indent=1) + "\n")
 
 
-def load(path: Path) -> tuple[LoupeVLM, Memory, Fitted, str]:
-    """Return network, memory, fitted figures and version; FatalError where a file is missing."""
+def load(path: Path) -> Loaded:
+    """Read weights and fitted figures; FatalError where a file is missing."""
     config = path.with_suffix(".json")
     if not path.is_file() or not config.is_file():
         raise FatalError(f"no weights at {path}: install the package whole, or train them")
@@ -106,9 +128,23 @@ def load(path: Path) -> tuple[LoupeVLM, Memory, Fitted, str]:
     fitted = Fitted.model_validate_json(config.read_bytes())
     version = hashlib.sha256(raw + config.read_bytes()).hexdigest()[:12]
     tensors = {k: v.float() for k, v in load_file(path).items()}
-    kept = {k.removeprefix("memory."): tensors.pop(k) for k in list(tensors) if "memory." in k}
+    kept, drawn = _taken(tensors, MEMORY), _taken(tensors, OUTLINE)
     model = LoupeVLM(fitted.network_shape()).eval().requires_grad_(False)
     model.load_state_dict(tensors)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     memory = Memory(kept["means"], kept["basis"], kept["centre"], kept["rest"])
-    return model, memory, fitted, version
+    return Loaded(model, memory, fitted, _outline(drawn), version)
+
+
+def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Take out the tensors whose names begin so, without the prefix."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
+
+
+def _outline(tensors: dict[str, Tensor]) -> OutlineHead | None:
+    if not tensors:
+        return None
+    head = OutlineHead(width=tensors["enter.weight"].shape[0]).eval().requires_grad_(False)
+    head.load_state_dict(tensors)
+    return head

@@ -16,7 +16,7 @@ from inspection.models import Finding, Inspection
 from inspection.models.choices import DispositionChoice, Role, SeverityChoice
 from inspection.selectors import inspections as reads
 from inspection.selectors.evidence import gather, overlay
-from inspection.services import reviews
+from inspection.services import reviews, runs
 
 
 def find(request: MemberRequest, pk: UUID) -> Inspection:
@@ -110,8 +110,6 @@ def decide(request: MemberRequest, pk: UUID) -> HttpResponse:
 @member_required(Role.MANAGER)
 def rerun(request: MemberRequest, pk: UUID) -> HttpResponse:
     """Let the models look again; verdicts of people stay."""
-    from inspection.services import runs
-
     found = find(request, pk)
     runs.start_run(found, request.membership.user)
     return HttpResponseRedirect(reverse("inspection", args=[found.pk]))

@@ -135,6 +135,12 @@ function isTyping(element) {
   return element?.matches?.("input:not([type=range],[type=checkbox]), textarea, select, [contenteditable]");
 }
 
+// A comment that is being written must not be wiped away by news from the server.
+function isBusyTyping(side) {
+  if (isTyping(document.activeElement) && side.contains(document.activeElement)) return true;
+  return [...side.querySelectorAll("[name=comment]")].some((field) => field.value);
+}
+
 document.addEventListener("keydown", (event) => {
   const field = event.target;
   if (isTyping(field)) {
@@ -175,6 +181,7 @@ for (const type of ["mouseover", "focusin"]) {
 // Shown at once, settled by the server's answer; taken back where it refuses.
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   const form = event.detail.elt;
+  if (form.id === "side" && isBusyTyping(form)) event.preventDefault();
   if (form.dataset?.verdict === "finding") form.closest(".finding").dataset.pending = "true";
   if (form.dataset?.verdict === "decide") event.detail.requestConfig.triggeringEvent?.submitter?.setAttribute("data-pending", "true");
 });

@@ -27,7 +27,7 @@ from inspection.supervisor.services import (
     make_state_dir,
 )
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 HEALTH_EVERY_SECONDS = 5.0
 TICK_SECONDS = 0.25
 GIVE_UP_AFTER = 3

@@ -24,8 +24,8 @@ from inspection.supervisor.service_user import ServiceUser
 
 pytestmark = pytest.mark.acceptance
 
-READY_SECONDS = 180
-STOP_SECONDS = 60
+READY_SECONDS = 600
+STOP_SECONDS = 120
 LINUX_ONLY = pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 
 

@@ -28,6 +28,8 @@ or by --engine for one call."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    # Must be set before transformers is imported, which would draw bars of its own on stderr.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         return int(options.run(options))
     except (CallError, FatalError) as error:

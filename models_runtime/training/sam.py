@@ -1,10 +1,11 @@
 """Train Loupe-SAM: ``python -m models_runtime.training.sam --data DIR --stages 192:22,320:14``.
 
 Losses as in the SAM paper: focal and dice on the best of three masks, and regression of their IoU.
-Three changes: the focal term is divided by the object's size instead of the photo's, since a nucleus
-is a thousandth of its photo, and the other two masks count a little, so that none goes astray. And beside it a
-layer that is thrown away afterwards reads the kinds of objects and their edges from the embedding:
-with few photos, prompts alone teach the encoder too slowly.
+Three changes. The focal term is divided by the object's size instead of the photo's, since a
+nucleus is a thousandth of its photo. The other two masks count a little, so that none goes astray.
+And beside the prompts a layer that is thrown away afterwards reads kinds of objects and their edges
+from the embedding: with few photos, prompts alone teach the encoder too slowly.
+
 Stop it at any time; ``--resume`` goes on from the last checkpoint.
 """
 
@@ -47,7 +48,7 @@ class Recipe:
     click_prompts: int = 2
     learning_rate: float = 1e-3
     warmup_steps: int = 60
-    ema: float = 0.997
+    ema: float = 0.98
     seed: int = 0
 
     @property
@@ -197,9 +198,8 @@ def batch_loss(
     photos = torch.from_numpy(np.stack([v.pixels for v in views])).permute(0, 3, 1, 2)
     embeddings = model.encode(sam, photos)
     seen = F.pixel_shuffle(reader(embeddings), model.STRIDE // 2)
-    dense, asked = (
-        torch.from_numpy(np.stack(a)) for a in zip(*((v.dense, v.asked) for v in views))
-    )
+    dense = torch.from_numpy(np.stack([v.dense for v in views]))
+    asked = torch.from_numpy(np.stack([v.asked for v in views]))
     losses: list[Tensor] = []
     for view, embedding in zip(views, torch.split(embeddings, 1), strict=True):
         jittered = [sam_prompts.jitter_box(rng, tuple(b), size) for b in view.boxes[:n_box]]

@@ -41,13 +41,14 @@ def load(run: Run) -> Question:
 
 
 def compute(question: Question) -> tuple[UUID | None, Trace]:
-    """The plan that is nearest in meaning to the words and the first photo, or None."""
+    """The plan that is nearest in meaning to the words, the first photo and its name, or None."""
     from models_runtime.inspector import photo_embedding, route_photo
 
     several = len(question.plans) > 1
     seen = photo_embedding(runtime(), pixels(question.photo)) if several and question.photo else ()
     specs = [spec for _, spec in question.plans]
-    done = route_photo(runtime(), specs, question.words, seen)
+    name = question.photo.name if question.photo else ""
+    done = route_photo(runtime(), specs, question.words, seen, name)
     shares = {
         spec.name: round(share, 4) for spec, share in zip(specs, done.value.scores, strict=True)
     }

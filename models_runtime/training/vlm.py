@@ -169,7 +169,7 @@ class Trainer:
                 view if photo.drawn else paint_on(view, lesson.domain, self.numbers)
                 for photo, view in zip(photos, views, strict=True)
             ]
-        encoded = self.model(_tensor(views), lesson.places)
+        encoded = self.model(_tensor(views), meaning=not lesson.places, places=lesson.places)
         if lesson.places:
             return self._defects(encoded, views, lesson.domain)
         return self._choices(encoded, photos) + 0.3 * self._truths(encoded, photos)
@@ -200,7 +200,7 @@ class Trainer:
             else:
                 pixels.append(look(photo, size, self.numbers))
                 domains.append(photo.domain)
-        encoded = self.model(_tensor(pixels), False)
+        encoded = self.model(_tensor(pixels), places=False)
         return self._captions(encoded, domains) + 0.5 * self._kinds(encoded, domains)
 
     def _choices(self, encoded: Encoded, photos: Sequence[Photo]) -> Tensor:

@@ -57,14 +57,14 @@ def _measure(
         for size in (128, 256):
             right = []
             for photo in chosen[domain]:
-                logits = model.read_choice(model(_whole(photo, size), False), rows)
+                logits = model.read_choice(model(_whole(photo, size), places=False), rows)
                 right.append(answers[int(logits.argmax())] == photo.labels[question])
             figures[f"{question}@{size}"] = float(np.mean(right)) if right else float("nan")
     for domain in ("solar", "cookie"):
         rows = torch.from_numpy(texts[domain])
         scores = []
         for photo in chosen[domain]:
-            encoded = model(_whole(photo, 256), True)
+            encoded = model(_whole(photo, 256), meaning=False)
             whole = model.read_defects(encoded, rows, model.read_places(encoded, rows))
             scores.append(float(whole.logsumexp(1)))
         truth = [bool(photo.defective) for photo in chosen[domain]]

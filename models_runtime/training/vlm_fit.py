@@ -1,7 +1,7 @@
 """After training: fit what turns Loupe-VLM's logits into probabilities, on held-out train photos.
 
     python -m models_runtime.training.vlm_fit --data ../shared/data \\
-        --trained var/training/vlm/average.safetensors
+        --trained var/training/vlm/with_head.safetensors
 
 Writes ``loupe_vlm.safetensors`` (half precision) and ``loupe_vlm.json``. Val is never read.
 """
@@ -83,7 +83,7 @@ class Reader:
         if not types:
             return Case(photo, meaning, outlines, pooled, None, None)
         rows = torch.from_numpy(self.cache.rows([_canonical(photo.domain, t) for t in types]))
-        encoded = self.model(_pixels(photo, self.fitted.side))
+        encoded = self.model(_pixels(photo, self.fitted.side), meaning=False)
         places = self.model.read_places(encoded, rows)
         whole = self.model.read_defects(encoded, rows, places)
         return Case(photo, meaning, outlines, pooled, whole[0].numpy(), places[0].numpy())
@@ -398,12 +398,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument(
-        "--trained", type=Path, default=Path("var/training/vlm/average.safetensors")
+        "--trained", type=Path, default=Path("var/training/vlm/with_head.safetensors")
     )
     parser.add_argument("--outline", type=Path, default=Path("var/training/outline.safetensors"))
     parser.add_argument("--to", type=Path, default=weights.FOLDER / f"{weights.NAME}.safetensors")
     parser.add_argument("--side", type=int, default=GRID)
-    parser.add_argument("--meaning-side", type=int, default=160)
+    parser.add_argument("--meaning-side", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

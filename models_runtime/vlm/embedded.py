@@ -116,7 +116,7 @@ class EmbeddedVLM:
         The grid lies over the whole photo, whatever its shape.
         """
         with torch.inference_mode():
-            encoded = self._model(_tensor([photo], self._fitted.side))
+            encoded = self._model(_tensor([photo], self._fitted.side), meaning=False)
         return np.asarray(encoded.coarse[0].float().numpy(), dtype=np.float32)
 
     def _encode(
@@ -141,7 +141,7 @@ class EmbeddedVLM:
     def _look(self, photos: Sequence[PhotoPixels]) -> Encoded:
         """One pass, at two scales: small for what is shown, large for what is wrong with it."""
         small = self._model(_tensor(photos, self._fitted.meaning_side), places=False)
-        large: Encoded = self._model(_tensor(photos, self._fitted.side))
+        large: Encoded = self._model(_tensor(photos, self._fitted.side), meaning=False)
         meaning = small.meaning
         if self._outline is not None:
             described = torch.from_numpy(np.stack([describe(photo.pixels) for photo in photos]))

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models_runtime.vlm.outlines import FEATURES, Outlines
+
 TEXT_DIM = 384
 STRIDE = 4
 """Photo pixels (after resizing) per cell of ``places``."""
@@ -34,6 +36,8 @@ class Shape:
     widths: tuple[int, int, int, int] = (32, 64, 160, 320)
     depths: tuple[int, int, int, int] = (1, 1, 2, 2)
     pyramid: int = 48
+    outlines: bool = False
+    """Does the meaning also lean on outlines.py? Its head is then trained in a second stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +130,8 @@ class LoupeVLM(nn.Module):
         )
         self.pyramid = Pyramid(widths, pyramid)
         features = widths[2] + 2 * widths[3]
-        self.meaning = nn.Sequential(
-            nn.LayerNorm(features),
-            nn.Linear(features, TEXT_DIM),
-            nn.GELU(),
-            nn.Linear(TEXT_DIM, TEXT_DIM),
-        )
+        self.outlines = Outlines() if shape.outlines else None
+        self.meaning = meaning_head(features, shape.outlines)
         self.evidence = nn.Sequential(
             nn.LayerNorm(features + pyramid),
             nn.Linear(features + pyramid, TEXT_DIM),
@@ -147,11 +147,10 @@ class LoupeVLM(nn.Module):
         self.place_bias = nn.Parameter(torch.tensor(-3.5))
         self.whole = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
 
-    def forward(self, pixels: Tensor, places: bool = True) -> Encoded:
-        """Encode float (n, 3, h, w) in 0..1, h and w multiples of 32.
+    def forward(self, pixels: Tensor, meaning: bool = True, places: bool = True) -> Encoded:
+        """Encode float (n, 3, h, w) in 0..1; with ``places``, h and w are multiples of 32.
 
-        ``places=False`` leaves out the pyramid (its outputs are then empty): cheaper where only
-        the meaning is trained.
+        ``meaning`` and ``places`` say which half is wanted; what belongs to the other is empty.
         """
         x = self.stem((pixels - 0.5) / 0.25)
         maps = []
@@ -159,14 +158,20 @@ class LoupeVLM(nn.Module):
             x = stage(x)
             maps.append(x)
         pooled = torch.cat([maps[2].mean((2, 3)), x.mean((2, 3)), x.amax((2, 3))], 1)
-        meaning = F.normalize(self.meaning(pooled), dim=1)
+        nothing = pixels.new_zeros(0)
+        shown = self.mean_of(pooled, pixels) if meaning else nothing
         if not places:
-            nothing = pixels.new_zeros(0)
-            return Encoded(meaning, nothing, nothing, pooled, nothing)
+            return Encoded(shown, nothing, nothing, pooled, nothing)
         fine, coarse = self.pyramid(maps)
         evidence = self.evidence(torch.cat([pooled, fine.amax((2, 3))], 1))
         cells = self.place_norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return Encoded(meaning, evidence, cells, pooled, torch.cat([maps[1], coarse], 1))
+        return Encoded(shown, evidence, cells, pooled, torch.cat([maps[1], coarse], 1))
+
+    def mean_of(self, pooled: Tensor, pixels: Tensor) -> Tensor:
+        """What the photo means: (n, 384) unit rows."""
+        if self.outlines is not None:
+            pooled = torch.cat([pooled, self.outlines(pixels)], 1)
+        return F.normalize(self.meaning(pooled), dim=1)
 
     def read_choice(self, encoded: Encoded, texts: Tensor) -> Tensor:
         """Logits (n, options) of mutually exclusive texts (options, 384)."""
@@ -193,6 +198,37 @@ class LoupeVLM(nn.Module):
         return (
             self.whole[0] * encoded.evidence @ texts.T + self.whole[1] * strongest + self.whole[2]
         )
+
+
+class Beside(nn.Module):
+    """Normalises learned features; outlines, which come normalised, pass beside them."""
+
+    def __init__(self, learned: int) -> None:
+        super().__init__()
+        self.learned = learned
+        self.norm = nn.LayerNorm(learned)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([0.5 * self.norm(x[:, : self.learned]), 4 * x[:, self.learned :]], 1)
+
+
+def meaning_head(features: int, outlines: bool) -> nn.Sequential:
+    """From features of the whole photo to the text space."""
+    if not outlines:
+        return nn.Sequential(
+            nn.LayerNorm(features),
+            nn.Linear(features, TEXT_DIM),
+            nn.GELU(),
+            nn.Linear(TEXT_DIM, TEXT_DIM),
+        )
+    return nn.Sequential(
+        Beside(features),
+        nn.Dropout(0.3),
+        nn.Linear(features + FEATURES, TEXT_DIM),
+        nn.GELU(),
+        nn.Dropout(0.4),
+        nn.Linear(TEXT_DIM, TEXT_DIM),
+    )
 
 
 def norm(channels: int) -> nn.GroupNorm:

@@ -32,7 +32,7 @@ class Fitted(BaseModel):
     shape: dict[str, list[int] | int]
     side: int = Field(default=256, ge=32, le=1024, multiple_of=32)
     """Photos are resized to side x side where defects are looked for."""
-    meaning_side: int = Field(default=160, ge=32, le=1024, multiple_of=32)
+    meaning_side: int = Field(default=128, ge=32, le=1024, multiple_of=16)
     """And to this where the question is what they show."""
     outline_share: float = Field(default=0.0, ge=0.0, le=1.0)
     """Weight of the outlines beside the network in what a photo means; 0 without a head."""
@@ -54,7 +54,8 @@ class Fitted(BaseModel):
         widths, depths, pyramid = (self.shape[k] for k in ("widths", "depths", "pyramid"))
         if not isinstance(widths, list) or not isinstance(depths, list):
             raise FatalError("loupe_vlm.json: widths and depths must be lists of four")
-        return Shape(_four(widths), _four(depths), int(str(pyramid)))
+        outlines = bool(self.shape.get("outlines", False))
+        return Shape(_four(widths), _four(depths), int(str(pyramid)), outlines)
 
 
 def _four(numbers: list[int]) -> tuple[int, int, int, int]:

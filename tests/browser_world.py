@@ -61,7 +61,7 @@ def opened(browser: Browser, base: str, **options: Any) -> Iterator[Page]:
     )
     yield page
     context.close()
-    assert complaints == []
+    assert not complaints, complaints
 
 
 def until(page: Page, expression: str) -> None:

@@ -1,5 +1,6 @@
 // The page of one inspection: photo, findings and keys tied together.
 
+import { toast } from "./toast.js";
 import { PhotoViewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
@@ -178,21 +179,72 @@ for (const type of ["mouseover", "focusin"]) {
   });
 }
 
-// Shown at once, settled by the server's answer; taken back where it refuses.
-document.body.addEventListener("htmx:beforeRequest", (event) => {
-  const form = event.detail.elt;
-  if (form.id === "side" && isBusyTyping(form)) event.preventDefault();
-  if (form.dataset?.verdict === "finding") form.closest(".finding").dataset.pending = "true";
-  if (form.dataset?.verdict === "decide") event.detail.requestConfig.triggeringEvent?.submitter?.setAttribute("data-pending", "true");
+// Verdicts go one after the other, each shown as pending at once and settled by the server's
+// answer. The form's client_key makes a repeated one the same verdict. Not by attributes of htmx:
+// right after news was swapped in there is a moment in which it does not know the new forms yet.
+let verdicts = Promise.resolve();
+let pending = 0;
+let given = 0;
+let news = "";
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.verdict) return;
+  event.preventDefault();
+  if (form.dataset.sent) return;
+  form.dataset.sent = "true";
+  const body = new FormData(form, event.submitter);
+  const shown = form.closest(".finding") ?? event.submitter;
+  if (shown) shown.dataset.pending = "true";
+  pending += 1;
+  given += 1;
+  verdicts = verdicts.then(() => send(form.action, body)).then(({ ok, text }) => {
+    pending -= 1;
+    if (ok) news = text;
+    else takeBack(form, shown, text);
+    if (!pending && news) showNews();
+  });
 });
-for (const type of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
-  document.body.addEventListener(type, () => {
-    for (const waiting of document.querySelectorAll("[data-pending]")) delete waiting.dataset.pending;
+
+async function send(address, body) {
+  try {
+    const answer = await fetch(address, { method: "POST", body, headers: { "HX-Request": "true" } });
+    if (answer.headers.get("HX-Redirect")) location.href = answer.headers.get("HX-Redirect");
+    const text = await answer.text();
+    if (answer.status === 200) return { ok: true, text };
+    return { ok: false, text: answer.headers.get("X-Message") || `Not saved (${answer.status}). Reload the page and try again.` };
+  } catch {
+    return { ok: false, text: "No connection, so this was not saved. Try again." };
+  }
+}
+
+function showNews() {
+  htmx.swap("#side", news, { swapStyle: "outerHTML" });
+  news = "";
+  readData();
+}
+
+function takeBack(form, shown, text) {
+  delete form.dataset.sent;
+  if (shown) delete shown.dataset.pending;
+  toast(text, "error");
+}
+
+// News that was asked for before a verdict is older than the verdict.
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  const side = event.detail.elt;
+  if (side.id !== "side") return;
+  if (pending || isBusyTyping(side)) event.preventDefault();
+  event.detail.xhr.asked = given;
+});
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.elt.id === "side" && event.detail.xhr.asked !== given) event.detail.shouldSwap = false;
+});
+for (const type of ["htmx:afterSwap", "htmx:afterSettle"]) {
+  document.body.addEventListener(type, (event) => {
+    if (event.detail.target?.id === "side" || event.detail.elt?.id === "side") readData();
   });
 }
-document.body.addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.target.id === "side" || event.detail.elt.id === "side") readData();
-});
 
 $("toggle-boxes").addEventListener("click", (event) => toggle(event.currentTarget, "boxes"));
 $("toggle-masks").addEventListener("click", (event) => toggle(event.currentTarget, "masks"));

@@ -1,4 +1,7 @@
-// What every page does: theme, menus, messages, errors of htmx requests.
+// What every page does: theme, menus, messages, errors of htmx requests. Nothing may import this
+// file: under its other name (without the hash in it) it would run a second time.
+
+import { toast } from "./toast.js";
 
 const root = document.documentElement;
 
@@ -11,23 +14,6 @@ function toggleTheme() {
   root.dataset.theme = isDark() ? "light" : "dark";
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `theme=${root.dataset.theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
-}
-
-export function toast(text, kind = "") {
-  const box = document.createElement("div");
-  box.className = `toast ${kind}`;
-  const words = document.createElement("p");
-  words.textContent = text;
-  const close = document.createElement("button");
-  close.type = "button";
-  close.className = "btn ghost icon-only small";
-  close.dataset.dismiss = "";
-  close.setAttribute("aria-label", "Dismiss");
-  close.textContent = "×";
-  box.append(words, close);
-  document.getElementById("toasts")?.append(box);
-  if (kind !== "error") setTimeout(() => box.remove(), 5000);
-  return box;
 }
 
 function closeMenus(except) {

@@ -104,8 +104,24 @@ def decode_all(
         for position, masks, scores in zip(
             batch.positions, logits.float().cpu(), quality.float().cpu(), strict=True
         ):
-            answers[position] = _ranked(masks, scores, extent, outer)
+            found = never_empty(masks) if _points_at_something(prompts[position]) else masks
+            answers[position] = _ranked(found, scores, extent, outer)
     return answers
+
+
+def _points_at_something(prompt: Prompt) -> bool:
+    return prompt.box is not None or any(click.positive for click in prompt.clicks)
+
+
+def never_empty(masks: Tensor) -> Tensor:
+    """Lower the threshold of logits (3,G,G) that are nowhere above zero to half of their peak.
+
+    A box or a positive click says that something is there, so an empty mask is never right; the
+    decoder gives one for objects of a few pixels, of which it is less than half sure everywhere.
+    """
+    peak = masks.amax(dim=(1, 2), keepdim=True)
+    threshold = torch.logit(torch.sigmoid(peak.double()) / 2).float()
+    return torch.where(peak > 0, masks, masks - threshold)
 
 
 def _ranked(

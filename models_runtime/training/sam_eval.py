@@ -79,12 +79,22 @@ def evaluate(
     rng = np.random.default_rng(seed)
     table: Table = {}
     for number, scene in enumerate(scenes):
-        found = [o for o in sam_data.objects(scene) if _is_measured(scene, o)]
-        if len(found) > per_photo:
-            found = [found[i] for i in sorted(rng.choice(len(found), per_photo, replace=False))]
+        measured = [o for o in sam_data.objects(scene) if _is_measured(scene, o)]
+        found = _sample(rng, measured, per_photo)
         if found:
             _score_scene(engine, scene, found, number, table)
     return table
+
+
+def _sample(
+    rng: np.random.Generator, found: Sequence[sam_data.Object], per_kind: int
+) -> list[sam_data.Object]:
+    """At most ``per_kind`` objects of each name, in their order."""
+    chosen: list[int] = []
+    for name in sorted({o.name for o in found}):
+        own = [i for i, o in enumerate(found) if o.name == name]
+        chosen += own if len(own) <= per_kind else rng.choice(own, per_kind, False).tolist()
+    return [found[i] for i in sorted(chosen)]
 
 
 def _is_measured(scene: sam_data.Scene, item: sam_data.Object) -> bool:
@@ -108,7 +118,12 @@ def _score_scene(
     for i, item in enumerate(found):
         kind = f"{scene.source}/{item.name}" + ("/all" if item.whole_class else "")
         row = table.setdefault(kind, {})
-        measures = {"box": boxes[i], "click_1": clicked[0][i], f"click_{CLICKS}": clicked[-1][i]}
+        measures = {
+            "box": boxes[i],
+            "click_1": clicked[0][i],
+            f"click_{CLICKS}": clicked[-1][i],
+            "filled_box": filled(item.mask),
+        }
         for measure, mask in measures.items():
             row.setdefault(measure, Scores()).add(iou(mask, item.mask), number)
         if item.name == "crack":
@@ -120,6 +135,14 @@ def box_of(mask: Bools) -> Box:
     """The exact box around a mask."""
     x1, y1, x2, y2 = sam_data.bounds(mask)
     return Box(x1=x1, y1=y1, x2=x2, y2=y2)
+
+
+def filled(mask: Bools) -> Bools:
+    """All of the exact box: what anyone could answer without looking at the photo."""
+    x1, y1, x2, y2 = sam_data.bounds(mask)
+    out = np.zeros_like(mask)
+    out[y1:y2, x1:x2] = True
+    return out
 
 
 def _predict(
@@ -186,11 +209,13 @@ def report(table: Table, engine: Segmenter, seed: int, per_photo: int) -> dict[s
         "model": engine.ref.version,
         "split": "val",
         "seed": seed,
-        "objects_per_photo": per_photo,
+        "objects_per_kind_and_photo": per_photo,
         "minimum_object_area_px": sam_data.MIN_AREA,
         "machine": machine(),
         "commit": commit(),
-        "together": {m: together(table, m, seed) for m in ("box", "click_1", f"click_{CLICKS}")},
+        "together": {
+            m: together(table, m, seed) for m in ("box", "click_1", f"click_{CLICKS}", "filled_box")
+        },
         "kinds": {
             kind: {measure: scores.summary(seed) for measure, scores in sorted(row.items())}
             for kind, row in sorted(table.items())

@@ -14,7 +14,7 @@ from models_runtime import masks
 from models_runtime.contracts import Architecture, Box, Click, PhotoPixels, Prompt
 from models_runtime.errors import FatalError, InputError
 from models_runtime.registry import EngineSpec
-from models_runtime.sam import compat, embedded, official
+from models_runtime.sam import compat, decoding, embedded, official
 from models_runtime.training import sam as training
 
 TINY = "vit_tiny"
@@ -145,6 +145,20 @@ def test_more_prompts_than_one_chunk_are_all_answered(engine):
     embedding = engine.embed(photo(50, 50))
     answers = engine.decode(embedding, [box(i, i, i + 9, i + 12) for i in range(37)])
     assert all(len(a) == 3 for a in answers)
+
+
+def test_only_masks_that_would_be_empty_get_a_lower_threshold():
+    logits = torch.full((3, 4, 4), -9.0)
+    logits[0, 1, 1], logits[1, 2, 2] = 3.0, -1.0
+    filled = decoding.never_empty(logits)
+    assert torch.equal(filled[0], logits[0])
+    assert (filled > 0).sum((1, 2)).tolist() == [1, 1, 16]
+
+
+@pytest.mark.parametrize("prompt", [box(90, 90, 100, 98), click(50, 60), box(0, 0, 300, 200)])
+def test_whoever_points_at_something_gets_pixels(engine, prompt):
+    (candidates,) = engine.decode(engine.embed(photo(200, 300)), [prompt])
+    assert all(found.area > 0 for found in candidates)
 
 
 def test_no_prompts_no_masks(engine):

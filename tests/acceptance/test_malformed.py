@@ -12,7 +12,7 @@ from inspection.models import Inspection, Upload
 from inspection.models.choices import InspectionStatus, UploadStatus
 from inspection.services import uploads
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.django_db]
+pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True)]
 GOOD = 10
 
 

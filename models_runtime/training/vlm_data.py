@@ -55,10 +55,10 @@ def load(root: Path, only: tuple[str, ...] = (), limit: int | None = None) -> li
     return photos
 
 
-def draw(count: int, size: int = 288) -> list[Photo]:
-    """Draw ``count`` photos of each kind, two in five of them sound."""
+def draw(count: int, size: int = 288, first: int = 10_000) -> list[Photo]:
+    """Draw ``count`` photos of each kind from seed ``first`` on, two in five of them sound."""
     kinds: tuple[Kind, ...] = ("solar", "garment", "wall")
-    return [_drawn(kind, 10_000 + number, size) for kind in kinds for number in range(count)]
+    return [_drawn(kind, first + number, size) for kind in kinds for number in range(count)]
 
 
 def _drawn(kind: Kind, seed: int, size: int) -> Photo:

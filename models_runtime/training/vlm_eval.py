@@ -149,7 +149,7 @@ def calibration_gap(rows: list[Any]) -> float:
     )
 
 
-def choices(run: Evaluation, domain: str, question: str, at_most: int = 600) -> None:
+def choices(run: Evaluation, domain: str, question: str, at_most: int = 540) -> None:
     """Top-1 with the data set's own words, how calibrated it is, and with words never seen."""
     photos = run.val(domain, at_most)
     answers = list(words.domain(domain).labels[question])
@@ -164,7 +164,7 @@ def choices(run: Evaluation, domain: str, question: str, at_most: int = 600) -> 
     run.note(f"{domain} {question} calibration error", sure, calibration_gap)
     if domain == "garment":
         plan = plan_of("Clothes", options={question: list(NEW_WORDS.values())})
-        again = run.ask(photos, plan)
+        again = run.ask(photos[::2], plan)
         hits = [s.said.attributes[0].value == NEW_WORDS[s.photo.labels[question]] for s in again]
         run.note(f"{domain} {question} top-1, new words", hits, mean)
 
@@ -179,7 +179,7 @@ def kids(run: Evaluation) -> None:
     )
     rows = [
         (s.said.attributes[0].alternatives.get("true", 0.0), s.photo.labels["age"] == "kids")
-        for s in run.ask(run.val("garment"), plan)
+        for s in run.ask(run.val("garment", 300), plan)
     ]
     run.note("garment kids AUROC", rows, area_under)
 
@@ -248,19 +248,19 @@ def _ratio(rows: list[Any], column: int) -> float:
 def not_sure(run: Evaluation) -> None:
     """Photos under their own plan are answered; under another's, or of nothing known, are not."""
     for domain, plan in PLANS.items():
-        seen = run.ask(run.val(domain, 150), plan)
+        seen = run.ask(run.val(domain, 60), plan)
         run.note(f"{domain} answered", [not s.said.abstained for s in seen], mean)
     for domain in ("nuclei", "station", "solar", "grocery", "road"):
-        seen = run.ask(run.val(domain, 100), PLANS["garment"])
+        seen = run.ask(run.val(domain, 50), PLANS["garment"])
         run.note(f"{domain} abstained under garments", [s.said.abstained for s in seen], mean)
     for domain in ("garment", "grocery", "nuclei"):
-        seen = run.ask(run.val(domain, 100), PLANS["solar"])
+        seen = run.ask(run.val(domain, 50), PLANS["solar"])
         run.note(f"{domain} abstained under solar cells", [s.said.abstained for s in seen], mean)
-    seen = run.ask(run.val("garment", 100), plan_of("Bottle caps", {"dent": "Dent"}))
+    seen = run.ask(run.val("garment", 50), plan_of("Bottle caps", {"dent": "Dent"}))
     run.note("garment abstained under bottle caps", [s.said.abstained for s in seen], mean)
     strange = [
         Photo(pixels, "", f"unknown {number}", "val")
-        for number, pixels in enumerate(unknown_pictures(100, 320, run.photos))
+        for number, pixels in enumerate(unknown_pictures(60, 320, run.photos))
     ]
     for domain in ("garment", "solar"):
         abstained = [s.said.abstained for s in run.ask(strange, PLANS[domain])]
@@ -269,13 +269,13 @@ def not_sure(run: Evaluation) -> None:
 
 def drawn(run: Evaluation) -> None:
     """Drawn samples that training did not see (other seeds): answered, and told apart."""
+    fresh = vlm_data.draw(60, first=50_000)
     for photo_domain, plan in (
         ("solar", PLANS["solar"]),
         ("wall", plan_of("Walls and roads", {"crack": "Crack", "stain": "Stain", "hole": "Hole"})),
         ("garment", plan_of("Garments", {"stain": "Stain", "hole": "Hole", "tear": "Tear"})),
     ):
-        fresh = [p for p in vlm_data.draw(1060) if p.domain == photo_domain][1000:]
-        seen = run.ask(fresh, plan)
+        seen = run.ask([p for p in fresh if p.domain == photo_domain], plan)
         run.note(f"drawn {photo_domain} answered", [not s.said.abstained for s in seen], mean)
         rows = [(s.said.defect_probability, bool(s.photo.defective)) for s in seen]
         run.note(f"drawn {photo_domain} defective AUROC", rows, area_under)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +146,30 @@ def memory_of(cases: Sequence[Case]) -> Memory:
         torch.from_numpy(centre.astype(np.float32)),
         torch.tensor(float(outside.mean())),
     )
+
+
+def fit_judge(memory: Memory, pooled: torch.Tensor, kinds: Sequence[str]) -> None:
+    """Multinomial logistic regression from features to domain, or to none ("") of them.
+
+    Every kind counts the same, whatever its number of photos.
+    """
+    names = [*words.DOMAIN_NAMES, ""]
+    target = torch.tensor([names.index(kind) for kind in kinds])
+    weight = 1.0 / torch.bincount(target, minlength=len(names)).clamp(min=1).float()
+    moved = torch.nn.functional.normalize(pooled - memory.centre, dim=1)
+    rows = torch.cat([moved, torch.ones(len(moved), 1)], 1)
+    judge = torch.zeros(rows.shape[1], len(names), requires_grad=True)
+    optimizer = torch.optim.LBFGS([judge], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        miss = torch.nn.functional.cross_entropy(rows @ judge, target, weight=weight)
+        total = miss + 1e-5 * judge.square().sum()
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    memory.judge = judge.detach()
 
 
 def _mean_of(rows: NDArray[np.float64], which: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -337,9 +361,17 @@ def fit_all(
     sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(shape).items()}
     fitted = Fitted(shape=sizes, side=side, meaning_side=meaning_side)
     reader = Reader(model, cache, fitted, outline)
-    remembered = [reader.read(p) for p in _sample(photos, "train", 160)]
-    held = [reader.read(p) for p in _sample(photos, "holdout", 260)]
+    remembered = [reader.read(p) for p in _sample(photos, "train", 150)]
+    held = [reader.read(p) for p in _sample(photos, "holdout", 200)]
     memory = memory_of(remembered)
+    strange = [
+        Photo(pixels, "", "unknown", "train")
+        for seed in (5, 6)
+        for pixels in unknown_pictures(200, 256, photos, seed)
+    ]
+    seen = [*remembered, *(reader.read(p) for p in _mirrored(photos)), *map(reader.read, strange)]
+    pooled = torch.from_numpy(np.stack([case.pooled for case in seen]))
+    fit_judge(memory, pooled, [case.photo.domain for case in seen])
     fit_known(fitted, memory, held)
     fit_choices(fitted, reader, held)
     extra = [reader.read(p) for p in _small_domains(photos)]
@@ -375,9 +407,17 @@ def _small_domains(photos: Sequence[Photo]) -> list[Photo]:
     return made
 
 
-def unknown_pictures(count: int, side: int, photos: Sequence[Photo]) -> list[Bytes]:
-    """Pictures of nothing known, always the same ones."""
-    numbers = np.random.default_rng(99)
+def _mirrored(photos: Sequence[Photo]) -> list[Photo]:
+    """Some more photos of train for the judge of domains, mirrored."""
+    return [
+        replace(photo, pixels=np.ascontiguousarray(photo.pixels[:, ::-1]))
+        for photo in _sample(photos, "train", 320)[1::2]
+    ]
+
+
+def unknown_pictures(count: int, side: int, photos: Sequence[Photo], seed: int = 99) -> list[Bytes]:
+    """Pictures of nothing known, the same ones for the same seed."""
+    numbers = np.random.default_rng(seed)
     return [
         nothing_known(side, numbers, [photos[int(numbers.integers(len(photos)))].pixels])
         for _ in range(count)
@@ -408,10 +448,13 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     photos = vlm_data.load(args.data) + vlm_data.draw(200)
-    model = LoupeVLM(Shape()).eval().requires_grad_(False)
-    model.load_state_dict(load_file(args.trained))
+    tensors = load_file(args.trained)
+    # The second stage of training (vlm_head) leaves a head that begins with two inputs.
+    shape = replace(Shape(), outlines="meaning.0.norm.weight" in tensors)
+    model = LoupeVLM(shape).eval().requires_grad_(False)
+    model.load_state_dict(tensors)
     outline = _outline(args.outline)
-    memory, fitted = fit_all(model, photos, Shape(), args.side, args.meaning_side, outline)
+    memory, fitted = fit_all(model, photos, shape, args.side, args.meaning_side, outline)
     weights.save(model, memory, fitted, args.to, outline)
     print(fitted.model_dump_json(indent=1))
 

@@ -31,8 +31,10 @@ from models_runtime.vlm.embedded import resize
 from models_runtime.vlm.model import Encoded, LoupeVLM, Shape
 
 SIDE = 128
-VIEWS = {"garment": 3, "grocery": 2}
-"""Views per photo: one plain, the rest varied. Other domains get one of each."""
+MIRRORED = ("garment", "grocery")
+"""Domains with questions: every photo plain and mirrored. Others: up to MOST, plain and varied."""
+MIX = 0.8
+"""Mixup (Zhang et al. 2018) of features, Beta(MIX, MIX), against learning by heart."""
 UNKNOWN = 400
 MOST = 250
 """Photos per domain that has no questions of its own."""
@@ -55,11 +57,12 @@ def views_of(
     counts: dict[str, int] = {}
     for photo in train:
         counts[photo.domain] = counts.get(photo.domain, 0) + 1
-        if photo.domain not in VIEWS and counts[photo.domain] > MOST:
+        asked = photo.domain in MIRRORED and not photo.drawn
+        if not asked and counts[photo.domain] > MOST and not photo.drawn:
             continue
-        made.append((photo, resize(photo.pixels, SIDE)))
-        for _ in range(1 if photo.drawn else VIEWS.get(photo.domain, 2) - 1):
-            made.append((photo, look(photo, SIDE, numbers).pixels))
+        plain = resize(photo.pixels, SIDE)
+        other = plain[:, ::-1] if asked else look(photo, SIDE, numbers).pixels
+        made += [(photo, plain), (photo, np.ascontiguousarray(other))]
     for _ in range(UNKNOWN):
         some = train[int(numbers.integers(len(train)))]
         made.append((None, nothing_known(SIDE, numbers, [some.pixels])))
@@ -85,7 +88,7 @@ class HeadTrainer:
     def __init__(
         self, model: LoupeVLM, seen: Features, photos: Sequence[Photo], embedder: TextEmbedder
     ) -> None:
-        self.lessons = Trainer(photos, embedder, Recipe(), Shape())
+        self.lessons = Trainer(photos, embedder, Recipe(smoothing=0.0), Shape())
         self.lessons.model = model
         self.model, self.seen = model, seen
         self.groups = {
@@ -120,17 +123,21 @@ class HeadTrainer:
     def _loss(self) -> Tensor:
         numbers = self.lessons.numbers
         total = torch.zeros(())
-        for name, count, weight in (("garment", 160, 1.0), ("grocery", 64, 0.4)):
+        for name, count, weight in (("garment", 256, 1.0), ("grocery", 96, 0.4)):
             if not self.groups[name]:
                 continue
             picks = [int(i) for i in numbers.choice(self.groups[name], count)]
+            order = numbers.permutation(count)
+            share = float(numbers.beta(MIX, MIX))
+            encoded = self._encoded(picks, [picks[int(i)] for i in order], share)
             photos = [p for i in picks if (p := self.seen.photos[i]) is not None]
-            encoded = self._encoded(picks)
-            asked = self.lessons._choices(encoded, photos)
-            total = total + weight * (asked + 0.3 * self.lessons._truths(encoded, photos))
+            others = [photos[int(i)] for i in order]
+            for some, part in ((photos, share), (others, 1 - share)):
+                asked = self.lessons._choices(encoded, some)
+                total = total + weight * part * (asked + 0.3 * self.lessons._truths(encoded, some))
         picks = [int(i) for i in self._mixed(96)]
         domains = [p.domain if (p := self.seen.photos[i]) is not None else "" for i in picks]
-        encoded = self._encoded(picks)
+        encoded = self._encoded(picks, picks, 1.0)
         captions = self.lessons._captions(encoded, domains)
         return total + 0.5 * captions + 0.25 * self.lessons._kinds(encoded, domains)
 
@@ -143,12 +150,15 @@ class HeadTrainer:
         picks = [by_name[order[int(k)]] for k in numbers.integers(0, len(order), count)]
         return [pool[int(numbers.integers(len(pool)))] for pool in picks]
 
-    def _encoded(self, picks: Sequence[int]) -> Encoded:
-        rows = self.model.meaning(self.seen.rows[list(picks)])
+    def _encoded(self, picks: Sequence[int], others: Sequence[int], share: float) -> Encoded:
+        """Meanings of views mixed with others, ``share`` of the first."""
+        beside, rest = self.model.meaning[0], self.model.meaning[1:]
+        rows = beside(self.seen.rows[list(picks)])
+        if share < 1:
+            rows = share * rows + (1 - share) * beside(self.seen.rows[list(others)])
         nothing = torch.zeros(0)
-        return Encoded(
-            torch.nn.functional.normalize(rows, dim=1), nothing, nothing, nothing, nothing
-        )
+        meaning = torch.nn.functional.normalize(rest(rows), dim=1)
+        return Encoded(meaning, nothing, nothing, nothing, nothing)
 
 
 def with_outlines(trained: Path) -> LoupeVLM:

@@ -32,9 +32,9 @@ from models_runtime.vlm.outline import OutlineHead, describe
 
 OUT = Path("var/training/outline.safetensors")
 VIEW_SIDE = 128
-VIEWS = {"garment": 8, "grocery": 5}
+VIEWS = {"garment": 6, "grocery": 3}
 """Views described of each photo, the whole one first; of other domains ``FEW_VIEWS``."""
-FEW_VIEWS = 3
+FEW_VIEWS = 2
 UNKNOWN_VIEWS = 1500
 DOMAIN_SHARE = {"garment": 0.5, "grocery": 0.2}
 """Part of a batch; the rest is shared by the other domains and by pictures of nothing known."""
@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--epochs", type=int, default=Recipe.epochs)
+    parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--limit", type=int, default=None, help="photos per data set")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

@@ -29,9 +29,12 @@ def kinds(
     model: LoupeVLM, memory: Memory, fitted: Fitted, cache: TextCache, encoded: Encoded
 ) -> list[Kind]:
     """Judge every photo of a batch."""
-    captions = [cache.mean(domain.captions) for domain in words.DOMAINS]
-    rows = torch.from_numpy(np.stack([*captions, cache.mean(words.UNKNOWN)]))
-    chances = model.read_choice(encoded, rows).softmax(1).double().numpy()
+    judged = memory.chances(encoded.pooled)
+    if judged is None:
+        captions = [cache.mean(domain.captions) for domain in words.DOMAINS]
+        rows = torch.from_numpy(np.stack([*captions, cache.mean(words.UNKNOWN)]))
+        judged = model.read_choice(encoded, rows).softmax(1)
+    chances = judged.double().numpy()
     distances = memory.distances(encoded.pooled).numpy()
     return [
         _kind(chance, distance, fitted) for chance, distance in zip(chances, distances, strict=True)

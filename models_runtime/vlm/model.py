@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from models_runtime.vlm.outlines import FEATURES, Outlines
 
 TEXT_DIM = 384
+HIDDEN = 384
 STRIDE = 4
 """Photo pixels (after resizing) per cell of ``places``."""
 COARSE_STRIDE = 8
@@ -224,10 +225,10 @@ def meaning_head(features: int, outlines: bool) -> nn.Sequential:
     return nn.Sequential(
         Beside(features),
         nn.Dropout(0.3),
-        nn.Linear(features + FEATURES, TEXT_DIM),
+        nn.Linear(features + FEATURES, HIDDEN),
         nn.GELU(),
-        nn.Dropout(0.4),
-        nn.Linear(TEXT_DIM, TEXT_DIM),
+        nn.Dropout(0.5),
+        nn.Linear(HIDDEN, TEXT_DIM),
     )
 
 

@@ -70,8 +70,24 @@ class Memory:
     outside them, each divided by its usual size.
     """
 
-    def __init__(self, means: Tensor, basis: Tensor, centre: Tensor, rest: Tensor) -> None:
+    def __init__(
+        self,
+        means: Tensor,
+        basis: Tensor,
+        centre: Tensor,
+        rest: Tensor,
+        judge: Tensor | None = None,
+    ) -> None:
         self.means, self.basis, self.centre, self.rest = means, basis, centre, rest
+        self.judge = judge
+
+    def chances(self, pooled: Tensor) -> Tensor | None:
+        """Probability (n, domains + 1) of each domain and of none of them; None without a judge."""
+        if self.judge is None:
+            return None
+        moved = torch.nn.functional.normalize(pooled - self.centre, dim=1)
+        ones = torch.ones(len(moved), 1)
+        return (torch.cat([moved, ones], 1) @ self.judge).softmax(1)
 
     def distances(self, pooled: Tensor) -> Tensor:
         """Distance (n, domains) of pooled features (n, features); about 1 for known photos."""
@@ -87,12 +103,8 @@ class Memory:
         return torch.nn.functional.normalize(self.basis, dim=0)
 
     def tensors(self) -> dict[str, Tensor]:
-        return {
-            "means": self.means,
-            "basis": self.basis,
-            "centre": self.centre,
-            "rest": self.rest,
-        }
+        kept = {"means": self.means, "basis": self.basis, "centre": self.centre, "rest": self.rest}
+        return kept if self.judge is None else kept | {"judge": self.judge}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,7 @@ def save(
     tensors |= {MEMORY + k: v.float().contiguous() for k, v in memory.tensors().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
+    path.chmod(0o644)
     path.with_suffix(".json").write_text(fitted.model_dump_json(indent=1) + "\n")
 
 
@@ -133,7 +146,7 @@ def load(path: Path) -> Loaded:
     model = LoupeVLM(fitted.network_shape()).eval().requires_grad_(False)
     model.load_state_dict(tensors)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    memory = Memory(kept["means"], kept["basis"], kept["centre"], kept["rest"])
+    memory = Memory(kept["means"], kept["basis"], kept["centre"], kept["rest"], kept.get("judge"))
     return Loaded(model, memory, fitted, _outline(drawn), version)
 
 

@@ -28,7 +28,8 @@ from models_runtime.samples import draw_sample
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 START_SECONDS = 240
-VERDICT_MS = 180_000
+# Loading the models takes minutes where other work keeps the machine busy; else seconds.
+VERDICT_MS = 400_000
 DEFECTS = (("dark", 21), ("cross", 22), ("dark", 23), ("crack", 24))
 DROP = """([files]) => {
   const carried = new DataTransfer();

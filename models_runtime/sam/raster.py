@@ -127,5 +127,8 @@ def _bounding_box(start: IntArray, end: IntArray, height: int) -> Box | None:
 def _encode(start: IntArray, end: IntArray, size: tuple[int, int]) -> Mask:
     edges = np.stack([start, end], axis=1).ravel()
     counts = np.diff(np.r_[0, edges, size[0] * size[1]])
+    if counts[-1] == 0:
+        # The mask ends with the photo; as pycocotools does it, no empty run follows.
+        counts = counts[:-1]
     rle = coco.frPyObjects({"size": list(size), "counts": counts.tolist()}, *size)
     return Mask(size=size, counts=rle["counts"].decode("ascii"))

@@ -296,9 +296,22 @@ def fit_boxes(fitted: Fitted, cases: Sequence[Case]) -> None:
         best = float(cuts[int(np.argmax(scores))])
         # A lower cut lets unsure boxes through to their own, calibrated, confidence.
         fitted.cell_threshold[name] = best
-        _, _, _, rows, truth = box_counts(chosen, best)
+        _, _, real, rows, truth = box_counts(chosen, best)
         if truth.sum() >= 5 and (~truth).sum() >= 5:
             fitted.box[name] = logistic(rows, truth)
+            fitted.least_box[name] = least_chance(fitted.box[name], rows, truth, real)
+
+
+def least_chance(
+    box: BoxWeights, rows: NDArray[np.float64], truth: NDArray[np.bool_], real: int
+) -> float:
+    """The chance from which boxes are worth showing, by F1; never above one quarter."""
+    chances = 1 / (1 + np.exp(-(rows @ np.array(box[:3]) + box[3])))
+    steps = [0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25]
+    scores = [
+        f1_of(int((truth & (chances >= s)).sum()), int((chances >= s).sum()), real) for s in steps
+    ]
+    return steps[int(np.argmax(scores))]
 
 
 def box_counts(

@@ -48,8 +48,6 @@ from models_runtime.vlm.weights import Fitted, Memory
 
 BATCH = 8
 MOST_DEFECTS = 20
-LEAST_CONFIDENCE = 0.25
-"""Boxes less likely than this are not shown to anyone."""
 SAME_PLACE = 0.6
 """Two types in one place: above this overlap only the likelier one stays."""
 GUESS_FROM = 0.5
@@ -208,10 +206,11 @@ class EmbeddedVLM:
             guess = strongest(read.places[number], size)
             places = [guess] if guess else []
         weights_ = of_domain(self._fitted.box, domain)
+        least = of_domain(self._fitted.least_box, domain)
         return [
             (_candidate(defect, place, chance), place)
             for place in places
-            if (chance := box_chance(weights_, place, whole)) >= LEAST_CONFIDENCE
+            if (chance := box_chance(weights_, place, whole)) >= least
         ]
 
 

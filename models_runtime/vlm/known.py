@@ -29,11 +29,12 @@ def kinds(
     model: LoupeVLM, memory: Memory, fitted: Fitted, cache: TextCache, encoded: Encoded
 ) -> list[Kind]:
     """Judge every photo of a batch."""
-    judged = memory.chances(encoded.pooled)
-    if judged is None:
-        captions = [cache.mean(domain.captions) for domain in words.DOMAINS]
-        rows = torch.from_numpy(np.stack([*captions, cache.mean(words.UNKNOWN)]))
-        judged = model.read_choice(encoded, rows).softmax(1)
+    captions = [cache.mean(domain.captions) for domain in words.DOMAINS]
+    rows = torch.from_numpy(np.stack([*captions, cache.mean(words.UNKNOWN)]))
+    judged = model.read_choice(encoded, rows).softmax(1)
+    remembered = memory.chances(encoded.pooled)
+    if remembered is not None:
+        judged = (judged + remembered) / 2
     chances = judged.double().numpy()
     distances = memory.distances(encoded.pooled).numpy()
     return [
@@ -47,6 +48,11 @@ def _kind(chance: NDArray[np.float64], distances: NDArray[np.float32], fitted: F
     odds = (fitted.distance_limit - distance) / fitted.distance_spread
     familiar = float(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
     return Kind(words.DOMAIN_NAMES[best], chance[:-1], distance, familiar)
+
+
+LEAST_ASKED = 0.12
+"""Chance that the photo is of a kind the plan asks about, below which the engine abstains: a unit
+on a cluttered table is soon taken for something else, so it need not be the likeliest kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ def fit(kind: Kind, plausible: NDArray[np.bool_], least: float) -> Fit:
     """
     known = kind.familiar * float(kind.probabilities.sum())
     asked = float(kind.probabilities[plausible].sum() / max(1e-9, kind.probabilities.sum()))
-    in_domain = known * asked
+    in_domain = known * min(1.0, asked / (2 * LEAST_ASKED))
     if in_domain >= least:
         return Fit(in_domain, ())
     if known < least:

@@ -95,7 +95,7 @@ def defect_vectors(cache: TextCache, defects: Sequence[DefectType]) -> Vector:
 _SOUND = frozenset(phrase.lower() for phrase in words.SOUND) | {"none", "no defects", "no damage"}
 _DEFECTIVE = frozenset(phrase.lower() for phrase in words.DEFECTIVE) | {
     "defects", "damage", "has defects", "has defect", "any defect", "is defective", "not good",
-    "nok", "ng", "is it defective?", "is it damaged?", "broken or damaged", "reject",
+    "nok", "ng", "is it defective", "is it damaged", "broken or damaged", "reject",
 }  # fmt: skip
 
 

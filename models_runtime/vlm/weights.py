@@ -45,6 +45,8 @@ class Fitted(BaseModel):
     """Logit from which a place belongs to a defect."""
     box: dict[str, tuple[float, float, float, float]] = {"default": (1.0, 0.0, 0.0, 0.0)}
     """Weights of a box's peak logit, its type's logit in the photo, log area, and an offset."""
+    least_box: dict[str, float] = {"default": 0.25}
+    """Boxes less likely than this are not shown to anyone."""
     distance_limit: float = 1.0
     """Feature distance at which ``in_domain`` is one half."""
     distance_spread: float = 0.2

@@ -62,8 +62,9 @@ def test_a_box_is_drawn_with_its_fractions_of_cells():
 def test_clicks_are_drawn_where_they_are_and_with_their_sign():
     points = torch.tensor([[[5.0, 9.0], [13.0, 3.0]]])
     drawn = model.prompt_map(8, 16, None, points, torch.tensor([[1.0, 0.0]]))[0, 0]
-    assert drawn[4, 2] == pytest.approx(model.CLICK_WEIGHT, abs=0.01)
-    assert drawn[1, 6] == pytest.approx(-model.CLICK_WEIGHT, abs=0.01)
+    # The foot of each dot takes a little from the other.
+    assert drawn[4, 2] == pytest.approx(model.CLICK_WEIGHT, abs=0.05)
+    assert drawn[1, 6] == pytest.approx(-model.CLICK_WEIGHT, abs=0.05)
 
 
 def test_a_prompt_of_nothing_is_refused():

@@ -152,7 +152,7 @@ def test_photos_far_from_all_domains_are_far_in_memory() -> None:
         for _ in range(12):
             photo = vlm_data.Photo(np.zeros((1, 1, 3), np.uint8), name, "x", "train")
             pooled = (centre + 0.3 * numbers.standard_normal(60)).astype(np.float32)
-            cases.append(Case(photo, pooled, pooled, None, None))
+            cases.append(Case(photo, pooled, pooled, pooled, None, None))
     memory = memory_of(cases)
     near = memory.distances(torch.from_numpy(np.stack([c.pooled for c in cases[:12]])))
     far = memory.distances(torch.full((1, 60), 5.0))

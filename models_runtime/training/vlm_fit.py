@@ -182,7 +182,7 @@ def fit_known(fitted: Fitted, memory: Memory, held: Sequence[Case]) -> None:
     pooled = torch.from_numpy(np.stack([case.pooled for case in held]))
     column = torch.tensor([words.DOMAIN_NAMES.index(case.photo.domain) for case in held])
     distances = memory.distances(pooled)[torch.arange(len(held)), column].numpy()
-    fitted.distance_limit = round(float(np.quantile(distances, KEPT)) * 1.1, 4)
+    fitted.distance_limit = round(float(np.quantile(distances, KEPT)) * 1.2, 4)
     fitted.distance_spread = round(fitted.distance_limit * 0.12, 4)
 
 

@@ -50,7 +50,7 @@ def _kind(chance: NDArray[np.float64], distances: NDArray[np.float32], fitted: F
     return Kind(words.DOMAIN_NAMES[best], chance[:-1], distance, familiar)
 
 
-LEAST_ASKED = 0.12
+LEAST_ASKED = 0.05
 """Chance that the photo is of a kind the plan asks about, below which the engine abstains: a unit
 on a cluttered table is soon taken for something else, so it need not be the likeliest kind."""
 
@@ -70,7 +70,7 @@ def fit(kind: Kind, plausible: NDArray[np.bool_], least: float) -> Fit:
     """
     known = kind.familiar * float(kind.probabilities.sum())
     asked = float(kind.probabilities[plausible].sum() / max(1e-9, kind.probabilities.sum()))
-    in_domain = known * min(1.0, asked / (2 * LEAST_ASKED))
+    in_domain = min(known, asked / (2 * LEAST_ASKED))
     if in_domain >= least:
         return Fit(in_domain, ())
     if known < least:

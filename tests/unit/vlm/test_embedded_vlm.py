@@ -161,7 +161,7 @@ def test_missing_weights_say_where_they_were_looked_for(tmp_path: object) -> Non
 
 def test_the_weights_are_small_enough_to_ship() -> None:
     path = weights.FOLDER / f"{weights.NAME}.safetensors"
-    assert path.stat().st_size <= 14 * 1024 * 1024
+    assert path.stat().st_size <= 20 * 1024 * 1024
 
 
 WORDS = st.text(alphabet="abcdefgh ", min_size=1, max_size=12).filter(str.strip)

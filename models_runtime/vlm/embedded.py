@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -138,13 +139,24 @@ class EmbeddedVLM:
 
     def _look(self, photos: Sequence[PhotoPixels]) -> Encoded:
         """One pass, at two scales: small for what is shown, large for what is wrong with it."""
-        small = self._model(_tensor(photos, self._fitted.meaning_side), places=False)
+        pixels = _tensor(photos, self._fitted.meaning_side)
+        small = self._model(pixels, places=False)
+        # A garment is the same in a mirror: two looks are worth more than one.
+        mirrored = self._model(pixels.flip(3), places=False)
         large: Encoded = self._model(_tensor(photos, self._fitted.side), meaning=False)
-        meaning = small.meaning
+        meaning = F.normalize(small.meaning + mirrored.meaning, dim=1)
         if self._outline is not None:
-            described = torch.from_numpy(np.stack([describe(photo.pixels) for photo in photos]))
-            meaning = both(meaning, self._outline(described), self._fitted.outline_share)
+            meaning = both(meaning, self._outlines(photos), self._fitted.outline_share)
         return replace(large, meaning=meaning, pooled=small.pooled)
+
+    def _outlines(self, photos: Sequence[PhotoPixels]) -> Tensor:
+        """What the outlines of the photos and of their mirror images mean: (n, 384)."""
+        assert self._outline is not None
+        ways = [
+            torch.from_numpy(np.stack([describe(way(photo.pixels)) for photo in photos]))
+            for way in (np.ascontiguousarray, _mirrored)
+        ]
+        return F.normalize(self._outline(ways[0]) + self._outline(ways[1]), dim=1)
 
     def _read(self, one: Encoded, rows: Tensor, kind: Kind) -> Readings:
         places = self._model.read_places(one, rows)
@@ -241,6 +253,10 @@ def _tensor(photos: Sequence[PhotoPixels], side: int) -> Tensor:
     stacked = np.stack([resize(photo.pixels, side) for photo in photos])
     pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255.0
     return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def _mirrored(pixels: Pixels) -> Pixels:
+    return np.ascontiguousarray(pixels[:, ::-1])
 
 
 def _single(encoded: Encoded, number: int) -> Encoded:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_world import browser, opened, sign_in, until  # noqa: F401
+from browser_world import opened, sign_in, until
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -102,7 +102,7 @@ def drawn(defect: str, seed: int) -> str:
 
 
 def test_from_dropped_photos_to_a_ticket_with_a_valid_signature(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     address: str,
 ) -> None:
     with opened(browser, address, viewport={"width": 1440, "height": 900}) as page:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser_world import browser, opened, sign_in, until  # noqa: F401
+from browser_world import opened, sign_in, until
 from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
 from screen_world import Screens, jpeg, make_screens
@@ -35,7 +35,7 @@ def cookies(world: Screens, who: str, base: str) -> list[Any]:
 
 
 @pytest.fixture
-def reviewer(browser: Browser, live_server: Any, screens: Screens) -> Iterator[Page]:  # noqa: F811
+def reviewer(browser: Browser, live_server: Any, screens: Screens) -> Iterator[Page]:
     """A reviewer at a desk."""
     with opened(browser, live_server.url, viewport=WIDE) as page:
         page.context.add_cookies(cookies(screens, "reviewer", live_server.url))
@@ -43,7 +43,7 @@ def reviewer(browser: Browser, live_server: Any, screens: Screens) -> Iterator[P
 
 
 def test_somebody_signs_in_chooses_dark_and_signs_out(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     live_server: Any,
     screens: Screens,
 ) -> None:
@@ -204,7 +204,7 @@ def test_a_broken_connection_is_told_and_the_upload_goes_on(
 
 
 def test_rows_of_a_plan_are_added_and_the_plan_is_saved(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     live_server: Any,
     screens: Screens,
 ) -> None:
@@ -254,7 +254,7 @@ def addresses(world: Screens) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desk", "phone"])
 def test_every_page_can_be_read_by_everybody(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     live_server: Any,
     screens: Screens,
     scheme: Any,

@@ -1,4 +1,4 @@
-"""Hand-written notes, used for measuring only. They avoid the words of the weak-label rules."""
+"""Hand-written notes for measuring; some later training phrases resemble them (see the card)."""
 
 PROBE: tuple[tuple[str, str], ...] = (
     ("just dirt, wiped off", "settled"),

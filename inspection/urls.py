@@ -6,3 +6,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("inspection.views.urls")),
     path("api/", include("inspection.api.urls")),
 ]
+
+handler404 = "inspection.views.errors.not_found"

@@ -180,6 +180,26 @@ def test_files_go_up_and_each_one_is_told_how_it_stands(
     assert Upload.objects.filter(status="received").count() == 5
 
 
+@pytest.mark.slow
+def test_a_thousand_files_go_up_in_one_go_and_once(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page = reviewer
+    files = [tmp_path / f"unit-{number:04}.jpg" for number in range(1000)]
+    photo = jpeg(seed=1)
+    for number, file in enumerate(files):
+        # JPEG readers ignore what follows the end of the picture: every file is another one.
+        file.write_bytes(photo + number.to_bytes(4, "big"))
+    page.goto("/upload/")
+    page.locator("#files").set_input_files(files)
+    expect(page.locator("#batch-summary")).to_contain_text("1000 of 1000 sent", timeout=240_000)
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(1000)
+    assert Upload.objects.filter(status="received").count() == 1000
+    page.locator("#files").set_input_files(files[:200])
+    page.wait_for_timeout(1000)
+    expect(page.locator(".file")).to_have_count(1000)
+
+
 def test_a_broken_connection_is_told_and_the_upload_goes_on(
     reviewer: Page, tmp_path: Path, screens: Screens
 ) -> None:

@@ -80,11 +80,17 @@ def text(name: str, *, default: str, help: str, shown: str | None = None) -> str
 
 
 def integer(
-    name: str, *, default: int, help: str, minimum: int | None = None, maximum: int | None = None
+    name: str,
+    *,
+    default: int,
+    help: str,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    shown: str | None = None,
 ) -> int:
-    """Read a whole number within `minimum` and `maximum`, both included."""
+    """Read a whole number within `minimum` and `maximum`, both included; `shown` as in `text`."""
     wanted = "a whole number" + _range(minimum, maximum)
-    _register(name, wanted.removeprefix("a "), _code(default), help)
+    _register(name, wanted.removeprefix("a "), _code(default) if shown is None else shown, help)
 
     def parse(raw: str) -> int:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -223,10 +224,12 @@ ENGINES = {
 }
 THREADS = env.integer(
     "LOUPE_THREADS",
-    default=2,
+    default=max(1, (os.cpu_count() or 2) // 2),
     minimum=1,
     maximum=256,
-    help="Threads of a model's arithmetic in one worker process.",
+    shown="half of the cores",
+    help="Threads of a model's arithmetic in one worker process. More than there are cores for all "
+    "worker processes together makes each of them slower.",
 )
 COST_PER_HOUR_USD = env.number(
     "LOUPE_COST_PER_HOUR",

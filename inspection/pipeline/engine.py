@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -30,28 +31,43 @@ SAVE_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed step. ``run``: its rows as the step before left them, where that was here."""
+
+    claim: Claim
+    run: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A step that was saved. ``following``: the next one, where it is for the same queue."""
+
+    following: Work | None = None
+
+
 def advance(run_id: UUID, queue: str, worker: str = "") -> int:
     """Do all the steps of a run that are due in this queue, one after the other; how many.
 
     Consecutive steps of one queue need no message between them.
     """
-    names = [step.name.value for step in PIPELINE if step.queue == queue]
+    claim = claims.take(run_id, [s.name.value for s in PIPELINE if s.queue == queue], worker)
+    if claim is not None and claim.step == PIPELINE[0].name:
+        progress.mark_running(run_id)
+    work = Work(claim) if claim else None
     done = 0
-    while (claim := claims.take(run_id, names, worker)) is not None:
-        if claim.step == PIPELINE[0].name:
-            progress.mark_running(run_id)
-        if not _perform(claim):
-            break
+    while work is not None and (ended := _perform(work)) is not None:
         done += 1
+        work = ended.following
     return done
 
 
-def _perform(claim: Claim) -> bool:
-    """Run one claimed step to its end; False where the run does not go on here."""
-    step = progress.step_named(claim.step)
+def _perform(work: Work) -> Ended | None:
+    """Run one claimed step to its end; None where it found no good end here."""
+    claim, step = work.claim, progress.step_named(work.claim.step)
     try:
         with _given_back_on_a_crash(claim), claims.heartbeat(claim):
-            return _run(claim, step)
+            return _run(work, step)
     except InputError as error:
         give_up(claim, str(error))
     except FatalError as error:
@@ -63,12 +79,12 @@ def _perform(claim: Claim) -> bool:
         # The lease runs out and the sweeper sends the step again.
         logger.warning("step %s lost the database: %s", claim.step, error)
         claims.release_connection()
-    return False
+    return None
 
 
-def _run(claim: Claim, step: Step[Any, Any]) -> bool:
-    began = time.perf_counter()
-    given = step.load(Run.objects.select_related("inspection", "site").get(pk=claim.run_id))
+def _run(work: Work, step: Step[Any, Any]) -> Ended | None:
+    began, claim = time.perf_counter(), work.claim
+    given = step.load(work.run or progress.loaded_run(claim.run_id))
     # Back to the pool: a model may take a minute, and connections are few.
     claims.release_connection()
     result, trace = step.compute(given)
@@ -91,7 +107,7 @@ def _persistently(save: Callable[[], T]) -> T:
 @transaction.atomic
 def _finish(
     claim: Claim, step: Step[Any, Any], result: object, trace: Trace, run_ms: float
-) -> bool:
+) -> Ended | None:
     """Result, end of the step and begin of the next one, all or nothing, while the claim holds."""
     ours = claims.held(claim).update(
         status=StepStatus.DONE,
@@ -111,15 +127,17 @@ def _finish(
     )
     if not ours:
         logger.info("step %s was taken over; this result is discarded", claim.step_id)
-        return False
+        return None
     run = progress.locked_run(claim.run_id)
     step.save(run, result)
-    queue = progress.go_on(run)
-    if queue is None:
+    following = progress.next_step(run)
+    if following is None:
         look_again_for_late_photos(run)
-    elif queue != step.queue:
-        transaction.on_commit(partial(wake, run.pk, queue))
-    return queue == step.queue
+        return Ended()
+    if progress.step_named(following.step).queue == step.queue:
+        return Ended(Work(claims.go_straight_on(following, claim), run))
+    transaction.on_commit(partial(wake, run.pk, progress.put_in_queue(following)))
+    return Ended()
 
 
 def _cost(trace: Trace, run_ms: float) -> int:

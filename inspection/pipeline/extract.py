@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from inspection.models import AttributeValue, Photo, Run
+from inspection.models import AttributeValue, Photo, PlanVersion, Run
 from inspection.models.choices import StepName
 from inspection.models.plan import EMBEDDING_SIZE
 from inspection.pipeline.photos import PhotoRef, pixels, usable_photos
@@ -41,9 +42,16 @@ def skip(run: Run) -> str:
 
 def plan_of(run: Run) -> PlanSpec:
     """The plan version that this run goes by; steps without one are skipped."""
-    version = run.inspection.plan_version
+    version = run.inspection.plan_version_id
     if version is None:
         raise ValueError(f"run {run.pk} has no plan")
+    return _spec(version)
+
+
+@lru_cache(maxsize=64)
+def _spec(version_id: UUID) -> PlanSpec:
+    """Versions are written once, so what was read stays true."""
+    version: PlanVersion = PlanVersion.objects.only("spec").get(pk=version_id)
     return version.parsed()
 
 
@@ -77,7 +85,7 @@ def save(run: Run, answers: Answers) -> None:
     AttributeValue.objects.filter(run=run).delete()
     AttributeValue.objects.bulk_create(
         AttributeValue(
-            site=run.site,
+            site_id=run.site_id,
             inspection=run.inspection,
             run=run,
             key=answer.key,
@@ -107,9 +115,14 @@ def _rank(answer: AttributeResult) -> tuple[bool, float]:
 
 def saved_extractions(run: Run) -> Answers:
     """What this run's extraction said of each photo, from its row."""
-    row = run.steps.get(step=StepName.EXTRACT)
-    photos = row.output.get("photos", {})
+    photos = output_of(run, StepName.EXTRACT).get("photos", {})
     return {UUID(key): Extraction.model_validate(value) for key, value in photos.items()}
+
+
+def output_of(run: Run, step: StepName) -> dict[str, Any]:
+    """What a step of this run that is done has written down."""
+    output: dict[str, Any] = run.steps.values_list("output", flat=True).get(step=step)
+    return output
 
 
 EXTRACT = Step(StepName.EXTRACT, "vision", load, compute, save, skip)

@@ -35,8 +35,8 @@ class Doubt(Value):
 
 def golden_photos(run: Run) -> tuple[GoldenRef, ...]:
     """The golden photos of the run's plan."""
-    rows = GoldenPhoto.objects.filter(site=run.site, plan=run.inspection.plan_id).order_by("pk")
-    return tuple(GoldenRef(row.sha256, row.image_key) for row in rows)
+    rows = GoldenPhoto.objects.filter(site=run.site_id, plan=run.inspection.plan_id).order_by("pk")
+    return tuple(GoldenRef(*told) for told in rows.values_list("sha256", "image_key"))
 
 
 @lru_cache(maxsize=8)

@@ -38,7 +38,7 @@ class PhotoRead:
 def load(run: Run) -> tuple[PhotoRef, ...]:
     """The photos that were not read before; an unusable one is tried again."""
     rows = run.inspection.photos.exclude(status=PhotoStatus.READY)
-    return tuple(PhotoRef(row.pk, row.original_key, row.name) for row in rows)
+    return tuple(PhotoRef(*told) for told in rows.values_list("pk", "original_key", "name"))
 
 
 def compute(photos: tuple[PhotoRef, ...]) -> tuple[list[PhotoRead], Trace]:
@@ -108,28 +108,28 @@ def _rows(photo: PhotoRead) -> Any:
 
 
 def _save_usable(run: Run, photo: PhotoRead) -> None:
-    row = _rows(photo).get()
+    row = _rows(photo).only("site_id", "sha256").get()
     earlier, warning = _seen_before(row, photo.columns["perceptual_hash"])
     warnings = [*photo.columns["warnings"], *([warning] if warning else [])]
     _rows(photo).update(
         **photo.columns | {"warnings": warnings},
         status=PhotoStatus.READY,
         message="",
-        duplicate_of=earlier,
+        duplicate_of_id=earlier,
     )
 
 
-def _seen_before(row: Photo, perceptual_hash: int) -> tuple[Photo | None, str]:
+def _seen_before(row: Photo, perceptual_hash: int) -> tuple[UUID | None, str]:
     """An earlier photo of the site with the same bytes, or one that looks nearly the same."""
     same = Photo.objects.filter(site=row.site_id, sha256=row.sha256, pk__lt=row.pk)
-    found = same.order_by("pk").first()
+    found = same.order_by("pk").values_list("pk", flat=True).first()
     if found is not None:
         return found, "This same file was uploaded before."
     found = _alike(row, perceptual_hash)
     return found, "This photo looks nearly the same as an earlier one." if found else ""
 
 
-def _alike(row: Photo, perceptual_hash: int) -> Photo | None:
+def _alike(row: Photo, perceptual_hash: int) -> UUID | None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -143,7 +143,7 @@ def _alike(row: Photo, perceptual_hash: int) -> Photo | None:
             [row.site_id, row.pk, LOOK_BACK, perceptual_hash, NEAR_DUPLICATE, perceptual_hash],
         )
         hit = cursor.fetchone()
-    return Photo.objects.get(pk=hit[0]) if hit else None
+    return hit[0] if hit else None
 
 
 def _fill_reference(inspection: Inspection, codes: list[str]) -> None:

@@ -32,7 +32,8 @@ class PhotoRef:
 def usable_photos(run: Run) -> tuple[PhotoRef, ...]:
     """The decoded photos of the run's unit, in their order."""
     rows = run.inspection.photos.filter(status=PhotoStatus.READY)
-    return tuple(PhotoRef(row.pk, row.original_key, row.name, tuple(row.warnings)) for row in rows)
+    told = rows.values_list("pk", "original_key", "name", "warnings")
+    return tuple(PhotoRef(pk, key, name, tuple(warnings)) for pk, key, name, warnings in told)
 
 
 def limits() -> DecodeLimits:

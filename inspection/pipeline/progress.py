@@ -18,12 +18,21 @@ def step_named(name: str) -> Step[Any, Any]:
     return next(step for step in PIPELINE if step.name == name)
 
 
+def loaded_run(run_id: UUID) -> Run:
+    """The run with its inspection."""
+    run: Run = _runs().get(pk=run_id)
+    return run
+
+
 def locked_run(run_id: UUID) -> Run:
     """The run with its inspection, which is locked: verdicts of people come before or after."""
-    run: Run = Run.objects.select_related("site").get(pk=run_id)
-    rows = Inspection.objects.select_for_update(no_key=True, of=("self",))
-    run.inspection = rows.select_related("plan_version").get(pk=run.inspection_id)
+    run: Run = _runs().select_for_update(no_key=True, of=("inspection",)).get(pk=run_id)
     return run
+
+
+def _runs() -> Any:
+    # The embedding takes longer to read than all the rest, and no step reads it.
+    return Run.objects.select_related("inspection").defer("inspection__embedding")
 
 
 def mark_running(run_id: UUID) -> None:
@@ -33,18 +42,23 @@ def mark_running(run_id: UUID) -> None:
     )
 
 
-def go_on(run: Run) -> str | None:
-    """Queue the next step that is called for and return its queue; None at the end of the run."""
+def next_step(run: Run) -> StepRun | None:
+    """The next step that is called for, still waiting. Where there is none, the run has ended."""
     failed = run.inspection.status == InspectionStatus.FAILED
-    for row in run.steps.filter(status=StepStatus.WAITING).order_by("position"):
-        step = step_named(row.step)
-        reason = "There is no usable photo." if failed else step.skip(run)
+    waiting = run.steps.filter(status=StepStatus.WAITING).order_by("position")
+    for row in waiting.only("run", "step", "attempt"):
+        reason = "There is no usable photo." if failed else step_named(row.step).skip(run)
         if not reason:
-            _update(row, status=StepStatus.QUEUED, queued_at=Now())
-            return step.queue
+            return row  # type: ignore[no-any-return]
         _update(row, status=StepStatus.SKIPPED, reason=reason, finished_at=Now())
     _end_run(run, RunStatus.FAILED if failed else RunStatus.DONE)
     return None
+
+
+def put_in_queue(row: StepRun) -> str:
+    """Let any worker of the step's queue begin it; returns the queue's name."""
+    _update(row, status=StepStatus.QUEUED, queued_at=Now())
+    return step_named(row.step).queue
 
 
 def fail_run(run: Run, message: str) -> None:

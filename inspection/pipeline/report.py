@@ -47,16 +47,20 @@ def compute(evidence: ReportInput) -> tuple[ReportValue, Trace]:
 
 
 def save(run: Run, report: ReportValue) -> None:
-    Report.objects.update_or_create(
+    row = Report(
+        site_id=run.site_id,
+        inspection=run.inspection,
         run=run,
-        defaults={
-            "site": run.site,
-            "inspection": run.inspection,
-            "title": report.title[:300],
-            "writer": report.writer[:200],
-            "claims": [claim.model_dump(mode="json") for claim in report.claims],
-            "rejected_claims": list(report.rejected_claims),
-        },
+        title=report.title[:300],
+        writer=report.writer[:200],
+        claims=[claim.model_dump(mode="json") for claim in report.claims],
+        rejected_claims=list(report.rejected_claims),
+    )
+    Report.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["run"],
+        update_fields=["title", "writer", "claims", "rejected_claims"],
     )
 
 

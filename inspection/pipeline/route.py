@@ -31,7 +31,7 @@ def skip(run: Run) -> str:
 
 def load(run: Run) -> Question:
     """Raises InputError for a site without plans."""
-    rows = Plan.objects.filter(site=run.site, is_active=True, current__isnull=False)
+    rows = Plan.objects.filter(site=run.site_id, is_active=True, current__isnull=False)
     plans = tuple((p.pk, p.current.parsed()) for p in rows.select_related("current"))
     if not plans:
         raise InputError("There is no inspection plan yet. Make one, and run the inspection again.")

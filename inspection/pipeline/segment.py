@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from inspection.models import Run
 from inspection.models.choices import StepName
-from inspection.pipeline.extract import NO_PLAN, plan_of, saved_extractions
+from inspection.pipeline.extract import NO_PLAN, output_of, plan_of, saved_extractions
 from inspection.pipeline.golden import Doubt, GoldenRef, comparer, doubt, golden_photos
 from inspection.pipeline.photos import PhotoRef, pixels, usable_photos
 from inspection.pipeline.runtime import runtime
@@ -71,7 +71,7 @@ def save(run: Run, seen: list[Seen]) -> None:
 
 def saved_doubts(run: Run) -> list[Doubt]:
     """How sure this run is of each photo, from its rows."""
-    doubts = run.steps.get(step=StepName.SEGMENT).output.get("doubts")
+    doubts = output_of(run, StepName.SEGMENT).get("doubts")
     if doubts is not None:
         return [Doubt.model_validate(value) for value in doubts.values()]
     return [doubt(said, None) for said in saved_extractions(run).values()]

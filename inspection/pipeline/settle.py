@@ -36,7 +36,7 @@ class Seen:
 def settle(run: Run, seen: Iterable[Seen]) -> None:
     """Bring the unit's findings in line with what this run saw. Called inside a transaction."""
     rows = list(Finding.objects.filter(inspection=run.inspection_id).select_for_update())
-    verdicts = _protected_ids(run)
+    verdicts = _protected_ids(run) if rows else set()
     free = {row.pk: row for row in rows}
     new: list[Finding] = []
     for defect in sorted(seen, key=lambda defect: -defect.finding.confidence):
@@ -99,7 +99,7 @@ def _see_again(run: Run, row: Finding, defect: Seen, *, protected: bool) -> None
 
 def _row(run: Run, defect: Seen) -> Finding:
     return Finding(
-        site=run.site,
+        site_id=run.site_id,
         inspection=run.inspection,
         photo_id=defect.photo_id,
         run=run,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspection.models import AttributeValue, Inspection, Run
 from inspection.models.choices import InspectionStatus, PhotoStatus, StepName
 from inspection.models.plan import EMBEDDING_SIZE
-from inspection.pipeline.extract import NO_PLAN, plan_of
+from inspection.pipeline.extract import NO_PLAN, output_of, plan_of
 from inspection.pipeline.runtime import runtime
 from inspection.pipeline.segment import saved_doubts
 from inspection.pipeline.settle import in_force
@@ -83,10 +83,12 @@ def compute(case: Case) -> tuple[Judged, Trace]:
 
 def save(run: Run, judged: Judged) -> None:
     """What a person decided stays; only what the models saw is brought up to date."""
-    unit = Inspection.objects.filter(pk=run.inspection_id)
-    unit.update(**_seen(judged))
-    unit.filter(decided_by__isnull=True).update(**_verdict(judged))
-    run.inspection.refresh_from_db()
+    changed = _seen(judged)
+    if run.inspection.decided_by_id is None:
+        changed |= _verdict(judged)
+    Inspection.objects.filter(pk=run.inspection_id).update(**changed)
+    for name, value in changed.items():
+        setattr(run.inspection, name, value)
 
 
 def _seen(judged: Judged) -> dict[str, object]:
@@ -117,8 +119,7 @@ def _verdict(judged: Judged) -> dict[str, object]:
 
 def saved_triage(run: Run) -> Triage:
     """What this run's triage said, from its row."""
-    row = run.steps.get(step=StepName.TRIAGE)
-    return Triage.model_validate(row.output["triage"])
+    return Triage.model_validate(output_of(run, StepName.TRIAGE)["triage"])
 
 
 TRIAGE = Step(StepName.TRIAGE, "language", load, compute, save, skip)

@@ -31,9 +31,9 @@ def start_run(inspection: Inspection, requested_by: User | None, plan: Plan | No
     rows.update(current_run=run, plan=locked.plan, plan_version=version)
     rows.filter(decided_by__isnull=True).update(status=InspectionStatus.RECEIVED, message="")
     inspection.refresh_from_db(fields=["current_run", "plan", "plan_version", "status", "message"])
-    queue = progress.go_on(progress.locked_run(run.pk))
-    if queue is not None:
-        transaction.on_commit(partial(wake, run.pk, queue))
+    first = progress.next_step(progress.locked_run(run.pk))
+    if first is not None:
+        transaction.on_commit(partial(wake, run.pk, progress.put_in_queue(first)))
     return run
 
 

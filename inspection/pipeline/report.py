@@ -19,8 +19,7 @@ def skip(run: Run) -> str:
     if not unit.plan_version_id:
         return NO_PLAN
     wanted = plan_of(run).policy.report
-    found = bool(in_force(run))
-    if unit.wants_report or wanted == "always" or (wanted == "findings" and found):
+    if unit.wants_report or wanted == "always" or (wanted == "findings" and in_force(run)):
         return ""
     if wanted == "findings":
         return "The plan asks for a report only where something was found."

@@ -20,18 +20,25 @@ def start_run(inspection: Inspection, requested_by: User | None, plan: Plan | No
     ``plan`` puts another plan of the site in the place of the unit's.
     Verdicts of people survive: see ``inspection.pipeline.settle``.
     """
-    locked = Inspection.objects.select_for_update(no_key=True).get(pk=inspection.pk)
+    rows = Inspection.objects.select_for_update(no_key=True, of=("self",))
+    locked = rows.select_related("plan__current").defer("embedding").get(pk=inspection.pk)
     under_way = locked.runs.filter(status=RunStatus.RUNNING).first()
     if under_way is not None:
         return under_way  # type: ignore[no-any-return]
-    locked.plan = plan or locked.plan
     run = _new_run(locked, requested_by)
-    version = locked.plan.current if locked.plan else None
-    rows = Inspection.objects.filter(pk=locked.pk)
-    rows.update(current_run=run, plan=locked.plan, plan_version=version)
-    rows.filter(decided_by__isnull=True).update(status=InspectionStatus.RECEIVED, message="")
-    inspection.refresh_from_db(fields=["current_run", "plan", "plan_version", "status", "message"])
-    first = progress.next_step(progress.locked_run(run.pk))
+    wanted = plan or locked.plan
+    changed = {
+        "current_run": run,
+        "plan": wanted,
+        "plan_version": wanted.current if wanted else None,
+    }
+    if locked.decided_by_id is None:
+        changed |= {"status": InspectionStatus.RECEIVED, "message": ""}
+    Inspection.objects.filter(pk=locked.pk).update(**changed)
+    for name, value in changed.items():
+        setattr(locked, name, value)
+        setattr(inspection, name, value)
+    first = progress.next_step(run)
     if first is not None:
         transaction.on_commit(partial(wake, run.pk, progress.put_in_queue(first)))
     return run

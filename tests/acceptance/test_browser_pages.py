@@ -243,6 +243,12 @@ def test_rows_of_a_plan_are_added_and_the_plan_is_saved(
     assert spec.playbook == ()
 
 
+def test_the_page_of_the_api_shows_its_operations(reviewer: Page) -> None:
+    reviewer.goto("/api/v1/docs")
+    expect(reviewer.get_by_role("heading", name="Loupe")).to_be_visible()
+    expect(reviewer.locator(".opblock-summary-path").first).to_be_visible()
+
+
 def addresses(world: Screens) -> list[tuple[str, str]]:
     """Who opens which page."""
     unit = f"/inspections/{world.inspection.pk}/"

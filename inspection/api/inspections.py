@@ -44,7 +44,7 @@ def _find(request: HttpRequest, inspection_id: UUID) -> Inspection:
     return found
 
 
-@router.get("", response={200: InspectionPageOut, 422: Problem})
+@router.get("", response={200: InspectionPageOut, 422: Problem}, summary="List inspections")
 def listed(request: HttpRequest, given: Annotated[InspectionQuery, Query()]) -> InspectionPageOut:
     """Units, newest first, a page at a time; ``q`` searches reference, note and summary."""
     wanted = InspectionFilter.parse(given.model_dump(mode="json", exclude_none=True))
@@ -52,7 +52,11 @@ def listed(request: HttpRequest, given: Annotated[InspectionQuery, Query()]) -> 
     return InspectionPageOut(items=[showing.brief(row) for row in page.rows], next=page.next_after)
 
 
-@router.post("", response={201: InspectionOut, 400: Problem, 413: Problem, 422: Problem})
+@router.post(
+    "",
+    response={201: InspectionOut, 400: Problem, 413: Problem, 422: Problem},
+    summary="Inspect a unit",
+)
 def create(
     request: HttpRequest,
     photos: Annotated[list[UploadedFile], File(min_length=1, max_length=MOST_PHOTOS)],
@@ -90,7 +94,11 @@ def _store(membership: Membership, photo: UploadedFile) -> StoredFile:
     return store_bytes(membership.site, clean_name(storable(photo.name or "")), photo.read())
 
 
-@router.get("/{uuid:inspection_id}", response={200: InspectionOut, 404: Problem})
+@router.get(
+    "/{uuid:inspection_id}",
+    response={200: InspectionOut, 404: Problem},
+    summary="Read an inspection",
+)
 def one(request: HttpRequest, inspection_id: UUID) -> InspectionOut:
     """A unit with photos, attributes, findings (masks as COCO RLE), steps, report and tickets."""
     return showing.inspection(_find(request, inspection_id))
@@ -99,6 +107,7 @@ def one(request: HttpRequest, inspection_id: UUID) -> InspectionOut:
 @router.post(
     "/{uuid:inspection_id}/rerun",
     response={202: RunOut, 403: Problem, 404: Problem, 422: Problem},
+    summary="Run an inspection again",
 )
 def rerun(
     request: HttpRequest, inspection_id: UUID, given: RerunIn | None = None

@@ -25,7 +25,7 @@ def plan_with_key(site: Site, key: str | None) -> Plan | None:
     return found
 
 
-@router.get("", response=list[PlanOut])
+@router.get("", response=list[PlanOut], summary="List plans")
 def plans(request: HttpRequest) -> list[PlanOut]:
     """The plans that photos can be inspected by."""
     rows = active_plans(member(request).site).select_related("current")

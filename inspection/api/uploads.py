@@ -31,7 +31,7 @@ def _shown(upload: Upload) -> UploadOut:
     return showing.uploads([upload])[0]
 
 
-@router.post("", response={200: UploadOut, 409: Problem, 422: Problem})
+@router.post("", response={200: UploadOut, 409: Problem, 422: Problem}, summary="Begin an upload")
 def begin(request: HttpRequest, given: UploadIn) -> UploadOut:
     """Announce a file. Announcing it again (same batch and client_key) says what is still missing.
 
@@ -54,6 +54,7 @@ def begin(request: HttpRequest, given: UploadIn) -> UploadOut:
 
 @router.put(
     "/{uuid:upload_id}/chunks/{index}",
+    summary="Send a chunk",
     response={204: None, 404: Problem, 409: Problem, 413: Problem, 422: Problem},
     openapi_extra={
         "requestBody": {
@@ -72,13 +73,17 @@ def chunk(
     return HttpResponse(status=204)
 
 
-@router.post("/{uuid:upload_id}/complete", response={200: UploadOut, 404: Problem, 409: Problem})
+@router.post(
+    "/{uuid:upload_id}/complete",
+    response={200: UploadOut, 404: Problem, 409: Problem},
+    summary="End an upload",
+)
 def complete(request: HttpRequest, upload_id: UUID) -> UploadOut:
     """Say that all chunks are sent; the file is then taken in. Repeating it does no harm."""
     return _shown(uploads.complete_upload(_find(request, upload_id)))
 
 
-@router.get("", response={200: list[UploadOut], 422: Problem})
+@router.get("", response={200: list[UploadOut], 422: Problem}, summary="Follow a batch of uploads")
 def follow(request: HttpRequest, batch: UUID) -> list[UploadOut]:
     """All files of a batch, those out of zip archives too, with what came of them."""
     rows = Upload.objects.for_site(member(request).site).filter(batch=batch)
@@ -86,7 +91,7 @@ def follow(request: HttpRequest, batch: UUID) -> list[UploadOut]:
     return showing.uploads(list(rows.order_by("created_at", "pk")))
 
 
-@router.get("/{uuid:upload_id}", response={200: UploadOut, 404: Problem})
+@router.get("/{uuid:upload_id}", response={200: UploadOut, 404: Problem}, summary="Read an upload")
 def one(request: HttpRequest, upload_id: UUID) -> UploadOut:
     """One file: ``received`` says which chunks need not be sent again."""
     return _shown(_find(request, upload_id))

@@ -25,24 +25,31 @@ PASSWORD = "loupe-demo"
 ENDED = {"decided", "review", "failed"}
 
 
-def measure(files: list[Path], state: Path, rounds: int) -> dict[str, Any]:
-    """Start twice on one state directory: the first makes the demo, the second is measured."""
+def measure(batches: dict[str, list[Path]], state: Path, rounds: int) -> dict[str, Any]:
+    """Start twice on one state directory: the first makes the demo, the second is measured.
+
+    ``batches``: name to photos; each name is a key of the result, photos a second.
+    """
     port = _free_port()
     with started(state, port) as (client, first_start, began):
         _until(lambda: _ended_of_latest(client) >= 1, "a first verdict")
         first_verdict = time.monotonic() - began
         _until(lambda: _ended_of_latest(client) >= len(SAMPLES), "the verdicts on the samples")
     with started(state, port) as (client, second_start, _):
-        _inspect(client, files[:4])
-        rates = [_inspect(client, files) for _ in range(rounds)]
+        rates = {name: _rate(client, files, rounds) for name, files in batches.items()}
         memory = _web_memory_mb(state)
     return {
-        "app_photos_per_s": round(statistics.median(rates), 2),
+        **rates,
         "web_process_mb": round(memory, 1),
         "first_start_s": round(first_start, 1),
         "second_start_s": round(second_start, 1),
         "first_verdict_s": round(first_verdict, 1),
     }
+
+
+def _rate(client: httpx.Client, files: list[Path], rounds: int) -> float:
+    _inspect(client, files[:4])
+    return round(statistics.median(_inspect(client, files) for _ in range(rounds)), 2)
 
 
 @contextlib.contextmanager

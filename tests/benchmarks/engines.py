@@ -15,17 +15,16 @@ from typing import Any
 from inspection.demo.plans import demo_plans
 from models_runtime.cli.taking import take
 from models_runtime.contracts import Click, PhotoPixels, Prompt, TriageInput
+from models_runtime.inspector import case_text, embed_text
 from models_runtime.runtime import Runtime
 from models_runtime.whole import Job, inspect_photos
 from tests.benchmarks.photos import PLAN
 
-THREADS = "2"
-
 
 def measure(files: list[Path], rounds: int) -> dict[str, Any]:
-    """Run this module as a process with two threads, as one vision worker has them."""
+    """Run this module as a process of its own, with a thread for each core."""
     command = [sys.executable, "-m", "tests.benchmarks.engines", str(rounds), *map(str, files)]
-    environment = os.environ | {"OMP_NUM_THREADS": THREADS}
+    environment = os.environ | {"OMP_NUM_THREADS": str(os.cpu_count() or 2)}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured
@@ -41,12 +40,15 @@ def milliseconds(call: Callable[[], object], times: int) -> list[float]:
 
 
 def photos_per_second(runtime: Runtime, files: list[Path]) -> float:
-    """Decode, measure, extract, segment, triage and report, one photo after the other."""
+    """What the models do for the application, one photo after the other: decode, measure, extract,
+    segment, triage, report, and embed the case for the search by likeness."""
     plan = demo_plans()[PLAN]
     began = time.perf_counter()
     for path in files:
         taken = take(path)
-        inspect_photos(runtime, [Job(taken.decoded.photo, path.name)], plan)
+        (seen,) = inspect_photos(runtime, [Job(taken.decoded.photo, path.name)], plan)
+        words = case_text(plan, seen.extraction.attributes, seen.findings, seen.triage)
+        embed_text(runtime, words)
     return len(files) / (time.perf_counter() - began)
 
 

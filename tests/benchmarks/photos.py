@@ -12,12 +12,12 @@ PLAN = "solar-cells"
 DEFECTS = (None, "crack", "dark", "cross")
 
 
-def draw_photos(folder: Path, count: int) -> list[Path]:
-    """Draw solar cells of 400 px, three of four with a defect, as JPEG files."""
+def draw_photos(folder: Path, count: int, side: int) -> list[Path]:
+    """Draw square photos of solar cells, three of four with a defect, as JPEG files."""
     folder.mkdir(parents=True)
     files = []
     for seed in range(count):
-        pixels, _ = draw_sample("solar", DEFECTS[seed % 4], 1000 + seed, (400, 400))
+        pixels, _ = draw_sample("solar", DEFECTS[seed % 4], 1000 + seed, (side, side))
         path = folder / f"cell-{seed:04}.jpg"
         Image.fromarray(pixels).save(path, quality=92)
         files.append(path)

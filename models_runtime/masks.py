@@ -51,6 +51,29 @@ def iou(left: Mask, right: Mask) -> float:
     return float(coco.iou([_rle(left)], [_rle(right)], [0])[0][0])
 
 
+def tidied(pixels: NDArray[np.bool_], speck: float = 0.02) -> NDArray[np.bool_]:
+    """The mask (height, width) without specks and pinholes: parts and holes smaller than this share
+    of its area go. The largest part stays, whatever its size."""
+    least = speck * float(pixels.sum())
+    whole = pixels | (_small_parts(~pixels, least, keep_largest=False))
+    return np.asarray(whole & ~_small_parts(whole, least, keep_largest=True))
+
+
+def _small_parts(
+    pixels: NDArray[np.bool_], least: float, *, keep_largest: bool
+) -> NDArray[np.bool_]:
+    """The connected parts (eight neighbours) of fewer than ``least`` pixels."""
+    import cv2  # here, because light modules import this one
+
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(pixels.astype(np.uint8), connectivity=8)
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    small = sizes < least
+    small[0] = False
+    if keep_largest and len(sizes) > 1:
+        small[1 + int(sizes[1:].argmax())] = False
+    return np.asarray(small[parts], dtype=np.bool_)
+
+
 def _rle(mask: Mask) -> dict[str, object]:
     return {"size": list(mask.size), "counts": mask.counts.encode("ascii")}
 

@@ -116,9 +116,9 @@ def _best_mask(
     """The segmenter's best mask; else the comparison's coarse one; else none."""
     best = max(choices, key=lambda c: c.predicted_iou, default=None)
     if best is not None and best.area > 0 and best.predicted_iou >= HOPELESS_IOU:
-        if copy.scale == 1.0:
-            return best.mask, best.predicted_iou
-        return masks.encode(copy.mask_in_photo(masks.decode(best.mask))), best.predicted_iou
+        pixels = masks.tidied(masks.decode(best.mask))
+        in_photo = pixels if copy.scale == 1.0 else copy.mask_in_photo(pixels)
+        return masks.encode(in_photo), best.predicted_iou
     if coarse is not None and coarse.any():
         return masks.encode(coarse), None
     return None, None

@@ -53,3 +53,23 @@ def test_masks_of_different_sizes_do_not_compare() -> None:
     left, right = masks.encode(np.ones((2, 3), bool)), masks.encode(np.ones((3, 2), bool))
     with pytest.raises(ValueError, match="differ in size"):
         masks.iou(left, right)
+
+
+def test_specks_and_pinholes_go_and_what_is_large_stays() -> None:
+    pixels = np.zeros((60, 80), bool)
+    pixels[5:35, 5:35] = True
+    pixels[40:55, 50:75] = True
+    clean = pixels.copy()
+    pixels[2, 70] = pixels[50, 10] = True
+    pixels[20, 20] = False
+    assert (masks.tidied(pixels) == clean).all()
+
+
+@given(hnp.arrays(np.bool_, SHAPES))
+def test_a_tidied_mask_has_its_largest_part_and_is_empty_only_where_it_was(
+    pixels: np.ndarray,
+) -> None:
+    tidy = masks.tidied(pixels)
+    assert tidy.shape == pixels.shape
+    assert tidy.any() == pixels.any()
+    assert (tidy & pixels).any() == pixels.any()

@@ -131,7 +131,9 @@ def _answer(request: MemberRequest, found: Inspection) -> HttpResponse:
     """The parts of the page as they are now, or the page for a form sent without JavaScript."""
     if not _is_htmx(request):
         return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
-    return render(request, "inspections/parts.html", page_context(request, find(request, found.pk)))
+    fresh = find(request, found.pk)
+    context = page_context(request, fresh) | {"similar": reads.similar_cases(fresh)}
+    return render(request, "inspections/parts.html", context)
 
 
 def _refused(

@@ -70,11 +70,18 @@ export class PhotoViewer {
     this.draw();
   }
 
+  // Boxes and masks are in pixels of the photo as it was sent; the served one may be smaller.
+  shrunk(item) {
+    return this.photo?.width ? item.getContentSize().x / this.photo.width : 1;
+  }
+
   // With room around: at least a third of the photo stays in view, so that one sees where it is.
-  zoomTo([x1, y1, x2, y2]) {
+  zoomTo(box) {
     const item = this.osd.world.getItemAt(0);
     if (!item) return;
     const size = item.getContentSize();
+    const shrunk = this.shrunk(item);
+    const [x1, y1, x2, y2] = box.map((side) => side * shrunk);
     const width = Math.max((x2 - x1) * 2, size.x / 3);
     const height = Math.max((y2 - y1) * 2, size.y / 3);
     const rect = item.imageToViewportRectangle((x1 + x2 - width) / 2, (y1 + y2 - height) / 2, width, height);
@@ -92,7 +99,7 @@ export class PhotoViewer {
   findingAt(place) {
     const item = this.osd.world.getItemAt(0);
     if (!item) return null;
-    const { x, y } = item.viewerElementToImageCoordinates(place);
+    const { x, y } = item.viewerElementToImageCoordinates(place).divide(this.shrunk(item));
     const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
     return this.onPhoto()
       .filter(({ box: [x1, y1, x2, y2] }) => x >= x1 && x < x2 && y >= y1 && y < y2)
@@ -119,7 +126,7 @@ export class PhotoViewer {
     const size = item.getContentSize();
     const from = item.imageToViewerElementCoordinates(new OpenSeadragon.Point(0, 0));
     const to = item.imageToViewerElementCoordinates(new OpenSeadragon.Point(size.x, size.y));
-    const scale = (to.x - from.x) / size.x;
+    const scale = (to.x - from.x) / size.x * this.shrunk(item);
     const place = (x, y) => [from.x + x * scale, from.y + y * scale];
     const findings = this.onPhoto();
     if (this.shown.masks) for (const finding of findings) this.drawMask(context, finding, place, scale);

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser_world import opened, sign_in, until
 from django.conf import settings
 from playwright.sync_api import Browser, Page, expect
-from screen_world import Screens, jpeg, make_screens
+from screen_world import Screens, jpeg, make_inspection, make_screens
 
 from inspection.models import Finding, Review, Upload, User
 from models_runtime import masks
@@ -90,20 +90,90 @@ def test_list_and_photo_show_the_same_finding(reviewer: Page, screens: Screens) 
     until(page, "window.loupeViewer?.osd.world.getItemCount() === 1")
     page.locator(f"#head-{first.pk}").hover()
     assert page.evaluate("loupeViewer.hovered") == str(first.pk)
-    place = page.evaluate(
+    page.mouse.click(*on_screen(page, *middle(first)))
+    expect(page.locator(f"#finding-{first.pk}.is-selected")).to_be_visible()
+    lit = coloured(page)
+    page.get_by_role("button", name="Masks").click()
+    assert coloured(page) < lit / 2
+
+
+def middle(finding: Finding) -> tuple[float, float]:
+    return (finding.x1 + finding.x2) / 2, (finding.y1 + finding.y2) / 2
+
+
+def on_screen(page: Page, x: float, y: float) -> list[float]:
+    """Where a pixel of the served picture is in the window."""
+    place: list[float] = page.evaluate(
         """([x, y]) => {
           const item = loupeViewer.osd.world.getItemAt(0);
           const at = item.imageToViewerElementCoordinates(new OpenSeadragon.Point(x, y));
           const frame = loupeViewer.osd.canvas.getBoundingClientRect();
           return [at.x + frame.left, at.y + frame.top];
         }""",
-        [(first.x1 + first.x2) / 2, (first.y1 + first.y2) / 2],
+        [x, y],
     )
+    return place
+
+
+def test_findings_of_a_photo_larger_than_the_served_one_are_where_they_belong(
+    reviewer: Page, screens: Screens
+) -> None:
+    page, first = reviewer, screens.findings[0]
+    seen = middle(first)
+    enlarge(screens, times=40)
+    page.goto(f"/inspections/{screens.inspection.pk}/")
+    until(page, "window.loupeViewer?.osd.world.getItemCount() === 1")
+    place = on_screen(page, *seen)
+    until(page, "!loupeViewer.osd.isAnimating()")
+    assert opacity_at(page, place) > 0
+    assert opacity_at(page, on_screen(page, 100, 100)) == 0
     page.mouse.click(*place)
     expect(page.locator(f"#finding-{first.pk}.is-selected")).to_be_visible()
-    lit = coloured(page)
-    page.get_by_role("button", name="Masks").click()
-    assert coloured(page) < lit / 2
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.wait_for_timeout(1000)
+    assert opacity_at(page, on_screen(page, *seen)) > 0, "zooming lost sight of the finding"
+
+
+def enlarge(world: Screens, times: int) -> None:
+    """As if the photo had been larger than what is served of it."""
+    photo = world.photo
+    photo.width, photo.height = photo.width * times, photo.height * times
+    photo.save()
+    for finding in world.findings:
+        box = [finding.x1, finding.y1, finding.x2, finding.y2]
+        finding.x1, finding.y1, finding.x2, finding.y2 = (side * times for side in box)
+        x1, y1, x2, y2 = (int(side) * times for side in box)
+        area = np.zeros((photo.height, photo.width), dtype=bool)
+        area[y1:y2, x1:x2] = True
+        finding.mask_counts = masks.encode(area).counts
+        finding.mask_height, finding.mask_width = area.shape
+        finding.save()
+
+
+def opacity_at(page: Page, place: list[float]) -> int:
+    """How opaque the overlay is at a place of the window; outside of it, not at all."""
+    alpha: int = page.evaluate(
+        """([x, y]) => {
+          const frame = loupeViewer.overlay.getBoundingClientRect();
+          const context = loupeViewer.overlay.getContext("2d");
+          return context.getImageData(x - frame.left, y - frame.top, 1, 1).data[3];
+        }""",
+        place,
+    )
+    return alpha
+
+
+def test_similar_cases_stay_after_a_verdict(reviewer: Page, screens: Screens) -> None:
+    page, first = reviewer, screens.findings[0]
+    make_inspection(screens.site, screens.plan, reference="Lid 12", status="decided")
+    page.goto(f"/inspections/{screens.inspection.pk}/")
+    similar = page.locator("#below .similar")
+    expect(similar).to_contain_text("Lid 12")
+    page.locator(f"#head-{first.pk}").click()
+    page.locator(f"#confirm-{first.pk}").click()
+    expect(page.locator(f"#finding-{first.pk}[data-status=confirmed]")).to_be_visible()
+    expect(similar).to_contain_text("Lid 12")
 
 
 def coloured(page: Page) -> int:

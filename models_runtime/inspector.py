@@ -27,10 +27,13 @@ from models_runtime.contracts import (
     Probability,
     Report,
     ReportInput,
+    ReportWriter,
     Triage,
     TriageInput,
     Value,
 )
+from models_runtime.errors import FatalError, InputError
+from models_runtime.llm.template import WRITER_OF_LAST_RESORT, is_template
 from models_runtime.mlm.routing import PlanCandidate, PlanRouter, RouteHints, inspection_text
 from models_runtime.outlining import merge_candidates, outline_candidates
 from models_runtime.plans import PlanSpec
@@ -245,12 +248,25 @@ def triage_case(runtime: Runtime, case: TriageInput) -> Done[Triage]:
 
 
 def write_report(runtime: Runtime, evidence: ReportInput) -> Done[Report]:
-    """Write the report; confidence is the share of claims that stood as the writer put them."""
+    """Write the report; confidence is the share of claims that stood as the writer put them.
+
+    Where every configured writer fails, the template writes: a report server that is down must not
+    hold back a verdict.
+    """
+    configured = runtime.writers()
+    tiers = configured
+    if not any(is_template(tier.name) for tier in configured):
+        tiers = (*configured, runtime.template_writer())
     answer = run_cascade(
-        runtime.writers(), lambda writer: writer.write(evidence), _grounded_share, _ANY_ANSWER
+        tiers, lambda writer: _written(writer, evidence), _grounded_share, _ANY_ANSWER
     )
     record = _recorded("report", answer, told=False)
-    return Done(answer.value, record.model_copy(update={"confidence": answer.confidence}))
+    changes: dict[str, object] = {"confidence": answer.confidence}
+    report = answer.value
+    if len(answer.ran) > len(configured):
+        report = report.model_copy(update={"writer": WRITER_OF_LAST_RESORT})
+        changes["reason"] = f"{record.reason}; the configured writer failed, the template wrote"
+    return Done(report, record.model_copy(update=changes))
 
 
 def plan_actions(runtime: Runtime, case: ActionInput) -> Done[ActionGraph]:
@@ -259,6 +275,14 @@ def plan_actions(runtime: Runtime, case: ActionInput) -> Done[ActionGraph]:
         runtime.planners(), lambda planner: planner.plan(case), lambda graph: 1.0, _ANY_ANSWER
     )
     return Done(answer.value, _recorded("act", answer, told=False))
+
+
+def _written(writer: ReportWriter, evidence: ReportInput) -> Report:
+    """Evidence that is too long for one writer is no unusable photo: the next one is asked."""
+    try:
+        return writer.write(evidence)
+    except InputError as error:
+        raise FatalError(str(error)) from error
 
 
 def _grounded_share(report: Report) -> float:

@@ -98,6 +98,10 @@ class Runtime:
     def writers(self) -> tuple[Tier[ReportWriter], ...]:
         return cast("tuple[Tier[ReportWriter], ...]", self.tiers(Architecture.LLM))
 
+    def template_writer(self) -> Tier[ReportWriter]:
+        """The writer that needs no model and no server, for when the configured ones fail."""
+        return cast("Tier[ReportWriter]", self._tier(Architecture.LLM, "template:"))
+
     def planners(self) -> tuple[Tier[ActionPlanner], ...]:
         return cast("tuple[Tier[ActionPlanner], ...]", self.tiers(Architecture.LAM))
 

@@ -7,6 +7,7 @@ from models_runtime.llm import evidence as words
 from models_runtime.registry import EngineSpec
 
 WRITER = "template (no language model configured)"
+WRITER_OF_LAST_RESORT = "template (the configured writer failed)"
 
 
 class TemplateWriter:
@@ -32,3 +33,8 @@ def title(evidence: ReportInput) -> str:
 def load(spec: EngineSpec) -> TemplateWriter:
     """Load ``template:``; it has no options."""
     return TemplateWriter()
+
+
+def is_template(setting: str) -> bool:
+    """Whether an engine's setting string names this writer; FatalError where it has no scheme."""
+    return EngineSpec.parse(setting).scheme == "template"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -20,10 +20,11 @@ from models_runtime.contracts import (
     FindingSource,
     MaskCandidate,
     PhotoPixels,
+    Report,
     ReportInput,
     TriageInput,
 )
-from models_runtime.errors import FatalError, TransientError
+from models_runtime.errors import EngineError, FatalError, InputError, TransientError
 from models_runtime.inspector import (
     case_text,
     embed_text,
@@ -36,7 +37,8 @@ from models_runtime.inspector import (
     triage_case,
     write_report,
 )
-from models_runtime.memory import MemorySegmenter, memory_runtime
+from models_runtime.llm.template import TemplateWriter
+from models_runtime.memory import MemorySegmenter, MemoryWriter, memory_runtime
 from models_runtime.plans import PlanSpec, Severity
 from models_runtime.registry import DEFAULTS, EngineSpec
 from models_runtime.runtime import Runtime
@@ -354,3 +356,54 @@ def test_transient_error_of_the_only_engine_reaches_the_caller() -> None:
     with pytest.raises(TransientError) as caught:
         segment_findings(with_segmenter(Down()), photo(), candidates, PLAN)
     assert caught.value.retry_after == 3
+
+
+@dataclass(frozen=True)
+class BrokenWriter(MemoryWriter):
+    """A writer whose server is down, or that can't do this at all."""
+
+    error: EngineError = field(default_factory=lambda: TransientError("busy"))
+
+    def write(self, evidence: ReportInput) -> Report:
+        raise self.error
+
+
+def some_evidence() -> ReportInput:
+    extracted = extract_photo(memory_runtime(), photo(), PLAN).value
+    found = segment_findings(memory_runtime(), photo(), extracted.defects, PLAN).value
+    triage = triage_case(memory_runtime(), case(extracted, found)).value
+    return ReportInput(plan=PLAN, reference="Lid 7", attributes=(), findings=found, triage=triage)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TransientError("server is down", retry_after=3), FatalError("server is down"),
+     InputError("server is down")],
+)  # fmt: skip
+def test_template_writes_where_the_configured_writer_fails(error: EngineError) -> None:
+    runtime = memory_runtime()
+    runtime.registry.put(Architecture.LLM, "memory:", BrokenWriter(error=error))
+    evidence = some_evidence()
+    done = write_report(runtime, evidence)
+    assert done.value.writer == "template (the configured writer failed)"
+    assert done.value.claims == TemplateWriter().write(evidence).claims
+    assert (done.record.engine, done.record.escalated) == ("template", True)
+    assert not done.record.to_person
+    assert done.record.confidence == 1.0
+    assert "memory failed (server is down)" in done.record.reason
+    assert "the configured writer failed, the template wrote" in done.record.reason
+
+
+def test_writer_that_cannot_be_loaded_is_replaced_too() -> None:
+    done = write_report(memory_runtime(llm="magic:"), some_evidence())
+    assert done.value.writer == "template (the configured writer failed)"
+    assert "no llm engine called 'magic'" in done.record.reason
+
+
+def test_configured_template_is_not_asked_twice_and_keeps_its_name() -> None:
+    runtime = memory_runtime(llm="memory: template:")
+    runtime.registry.put(Architecture.LLM, "memory:", BrokenWriter())
+    done = write_report(runtime, some_evidence())
+    assert done.value.writer == TemplateWriter().write(some_evidence()).writer
+    assert "memory failed (busy), then template" in done.record.reason
+    assert write_report(memory_runtime(), some_evidence()).value.writer == "memory"

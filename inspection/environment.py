@@ -236,6 +236,13 @@ def state_dir() -> Path:
     )
 
 
+def available_cores() -> int:
+    """Cores that this process may use, which a container or `taskset` may have narrowed."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 2
+
+
 def documented_table() -> str:
     """Render every registered setting as a Markdown table, sorted by name."""
     rows = ["| setting | write | default | what it does |", "|---|---|---|---|"]

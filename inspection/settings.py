@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -127,7 +126,7 @@ DATABASE_URL = env.url(
     default="",
     schemes=("postgresql", "postgres"),
     shown="the embedded Postgres",
-    help="A PostgreSQL server with the `vector` extension.",
+    help="A PostgreSQL server with the `vector` extension, version 0.8 or later.",
 )
 
 
@@ -224,7 +223,7 @@ ENGINES = {
 }
 THREADS = env.integer(
     "LOUPE_THREADS",
-    default=max(1, (os.cpu_count() or 2) // 2),
+    default=max(1, env.available_cores() // 2),
     minimum=1,
     maximum=256,
     shown="half of the cores",

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from inspection.actions.executor import OPEN, UPSTREAM, execute
 from inspection.actions.outbox import ACT_AFTER_DECISION, wake_task
-from inspection.models import ActionPlan, ActionStep, Finding, Inspection
-from inspection.models.choices import ActionStatus, FindingStatus, InspectionStatus
+from inspection.models import ActionPlan, ActionStep, Finding, Inspection, Run
+from inspection.models.choices import ActionStatus, FindingStatus, InspectionStatus, RunStatus
 from inspection.selectors.findings import current_findings
 from models_runtime.contracts import (
     ActionGraph,
@@ -28,12 +28,13 @@ from models_runtime.contracts import (
     Triage,
 )
 from models_runtime.contracts import Finding as FindingValue
-from models_runtime.errors import FatalError, InputError
+from models_runtime.errors import FatalError, InputError, TransientError
 from models_runtime.lam.grammar import validate_graph
 from models_runtime.plans import Severity
 
 NOT_CALLED_FOR = "The verdict as it stands no longer calls for this."
 REPLACED = "A later run took its place."
+CHANGED = "The verdict changed while actions were planned."
 LONGEST_KEY = 120
 GRACE = timedelta(seconds=15)
 LOOK_BACK = timedelta(days=7)
@@ -58,9 +59,16 @@ def act_on(inspection_id: UUID, planner: ActionPlanner | None = None) -> list[Ac
         return _note_failure(inspection, read_at, str(error))
 
 
+def act_after_decision(inspection_id: UUID) -> None:
+    """Do what a person's decision calls for, but not in the middle of a run: findings of the run
+    before count no more and its own are not there yet. It acts at its end, or ``act_due`` does."""
+    if not Run.objects.filter(inspection=inspection_id, status=RunStatus.RUNNING).exists():
+        act_on(inspection_id)
+
+
 def act_due(limit: int = 50) -> int:
     """Wake workers for decisions of people that nobody acted on (the broker was down, a worker
-    died); returns how many. Called by the sweeper."""
+    died); returns how many. Called by the sweeper. A run under way acts at its own end."""
     now = timezone.now()
     acted_on = ActionPlan.objects.filter(
         run=OuterRef("current_run"), planned_at__gte=OuterRef("decided_at")
@@ -69,7 +77,7 @@ def act_due(limit: int = 50) -> int:
         ~Exists(acted_on),
         status=InspectionStatus.DECIDED,
         decided_at__range=(now - LOOK_BACK, now - GRACE),
-        current_run__isnull=False,
+        current_run__status=RunStatus.DONE,
         plan_version__isnull=False,
     ).order_by("decided_at")
     found = list(late.values_list("pk", flat=True)[:limit])
@@ -148,10 +156,13 @@ def _value(finding: Finding) -> FindingValue:
 def follow(inspection: Inspection, graph: ActionGraph, read_at: datetime) -> list[ActionStep]:
     """Keep a graph as rows and do what is ready. Idempotent; callers at once take turns.
 
-    ``read_at``: a moment before the verdict was read, from which the graph was made.
+    ``read_at``: a moment before the verdict was read, from which the graph was made. Raises
+    TransientError where the verdict has changed since.
     """
     with transaction.atomic():
-        Inspection.objects.select_for_update(no_key=True).get(pk=inspection.pk)
+        rows = Inspection.objects.select_for_update(no_key=True).defer("embedding", "search")
+        if _verdict(rows.get(pk=inspection.pk)) != _verdict(inspection):
+            raise TransientError(CHANGED)
         plan, _ = ActionPlan.objects.get_or_create(
             run=inspection.current_run,
             defaults={"site": inspection.site, "inspection": inspection},
@@ -161,6 +172,15 @@ def follow(inspection: Inspection, graph: ActionGraph, read_at: datetime) -> lis
         ActionPlan.objects.filter(pk=plan.pk).update(planned_at=read_at)
     execute(plan.pk)
     return list(plan.steps.all())
+
+
+def _verdict(inspection: Inspection) -> tuple[object, ...]:
+    return (
+        inspection.current_run_id,
+        inspection.status,
+        inspection.disposition,
+        inspection.decided_at,
+    )
 
 
 def _note_failure(inspection: Inspection, read_at: datetime, why: str) -> list[ActionStep]:
@@ -206,7 +226,7 @@ def _row(plan: ActionPlan, node: PlannedAction, findings: dict[str, Finding]) ->
     if len(node.id) > LONGEST_KEY:
         raise InputError(f"an action's id is longer than {LONGEST_KEY} characters")
     if node.finding_id is not None and node.finding_id not in findings:
-        raise InputError("a finding was rejected while actions were planned: try again")
+        raise TransientError(CHANGED)
     return ActionStep(
         site=plan.site,
         action_plan=plan,
@@ -224,8 +244,9 @@ def _row(plan: ActionPlan, node: PlannedAction, findings: dict[str, Finding]) ->
 
 def _retire_earlier(plan: ActionPlan) -> None:
     """What still waits from earlier runs of the unit is not done any more."""
-    others = ActionStep.objects.filter(action_plan__inspection=plan.inspection_id)
-    _cancel(others.exclude(action_plan=plan), REPLACED)
+    plans = ActionPlan.objects.filter(inspection=plan.inspection_id).exclude(pk=plan.pk)
+    # No join: a row that changes while it is waited for must be looked at again.
+    _cancel(ActionStep.objects.filter(action_plan__in=plans.values("pk")), REPLACED)
 
 
 def _cancel(steps: QuerySet[ActionStep], message: str) -> None:

@@ -19,6 +19,6 @@ def deliver(delivery_id: str) -> None:
 @app.task(name=ACT_AFTER_DECISION)  # type: ignore[untyped-decorator]
 def act_after_decision(inspection_id: str) -> None:
     """Plan and do what follows from a person's decision."""
-    from inspection.actions.act import act_on
+    from inspection.actions import act
 
-    act_on(UUID(inspection_id))
+    act.act_after_decision(UUID(inspection_id))

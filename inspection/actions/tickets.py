@@ -6,6 +6,7 @@ from inspection.actions.catalogue import ActionFailed
 from inspection.actions.outbox import enqueue
 from inspection.actions.payload import TICKET_OPENED, ticket_data, ticket_title
 from inspection.models import ActionStep, Connector, Finding, Inspection, Ticket
+from inspection.models.choices import FindingStatus
 
 
 def open_ticket(step: ActionStep) -> str:
@@ -16,11 +17,20 @@ def open_ticket(step: ActionStep) -> str:
             f"There is no connector {step.destination!r}. An admin can add it under Connectors; "
             "then run the inspection again."
         )
+    if _rejected(step):
+        raise ActionFailed("A reviewer rejected this finding, so no ticket is written.")
     ticket = _insert(step, connector)
     if ticket is None:
         return f"{connector.name} already has a ticket for this."
     enqueue(connector, TICKET_OPENED, ticket_data(ticket, step), ticket)
     return f"Ticket written for {connector.name}."
+
+
+def _rejected(step: ActionStep) -> bool:
+    """Has a reviewer rejected the finding since this was planned?"""
+    if step.finding_id is None:
+        return False
+    return Finding.objects.filter(pk=step.finding_id, status=FindingStatus.REJECTED).exists()
 
 
 def _insert(step: ActionStep, connector: Connector) -> Ticket | None:

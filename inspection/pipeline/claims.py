@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from inspection.models import StepRun
@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 6
 """A step that was begun this often without an end is given up."""
+
+
+LONGEST_WAIT_MS = 2**31 - 1
+"""What the column holds: 24 days. Loupe may have been stopped for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,9 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def is_due() -> Q:
-    """Steps that a worker may begin: queued and not pausing, or left behind by a dead worker."""
-    rested = Q(not_before__isnull=True) | Q(not_before__lte=Now())
-    return Q(status=StepStatus.QUEUED) & rested | Q(
-        status=StepStatus.RUNNING, lease_until__lt=Now()
-    )
+def rested() -> Q:
+    """Steps that do not pause before their next attempt."""
+    return Q(not_before__isnull=True) | Q(not_before__lte=Now())
 
 
 TAKE = """
@@ -76,33 +77,37 @@ TAKE = """
     RETURNING step.id, step.step, step.attempt,
               1000 * extract(epoch FROM step.started_at - step.queued_at)
 """
-"""``is_due`` and the claim in one statement, which is what workers do most: of two at once the
-second waits for the first, looks again and finds nothing due."""
+"""Finds a due step (queued and rested, or left behind by a dead worker) and claims it, in one
+statement: of two workers at once the second waits for the first, looks again and finds nothing."""
 
 
 def take(run_id: UUID, steps: list[str], worker: str) -> Claim | None:
     """Claim the run's due step if it is one of ``steps``; None where there is nothing to do."""
-    given: dict[str, Any] = {"run": run_id, "steps": steps, "worker": worker[:200]}
+    worker = worker[:200]
+    given: dict[str, Any] = {"run": run_id, "steps": steps, "worker": worker}
     with connection.cursor() as cursor:
         cursor.execute(TAKE, given | {"lease": lease()})
         won = cursor.fetchone()
     if won is None:
         return None
     step_id, step, attempt, waited = won
-    return Claim(step_id, run_id, step, attempt, max(0, round(waited or 0)), worker)
+    waited_ms = min(LONGEST_WAIT_MS, max(0, round(waited or 0)))
+    return Claim(step_id, run_id, step, attempt, waited_ms, worker)
 
 
 def go_straight_on(row: StepRun, before: Claim) -> Claim:
     """Claim a step that follows in the same worker, in the transaction that ends the one before:
     it need not be queued, found and claimed first."""
-    StepRun.objects.filter(pk=row.pk, status=StepStatus.WAITING).update(
+    begun = StepRun.objects.filter(pk=row.pk, status=StepStatus.WAITING).update(
         status=StepStatus.RUNNING,
         attempt=row.attempt + 1,
-        worker=before.worker[:200],
+        worker=before.worker,
         queued_at=Now(),
         started_at=Now(),
         lease_until=Now() + lease(),
     )
+    if not begun:
+        raise RuntimeError(f"step {row.pk} was begun although its run is locked")
     return Claim(row.pk, before.run_id, row.step, row.attempt + 1, 0, before.worker)
 
 
@@ -125,7 +130,6 @@ def put_back(claim: Claim, error: str, pause: timedelta) -> bool:
             status=StepStatus.QUEUED,
             error=error[:2000],
             lease_until=None,
-            queued_at=F("queued_at"),
             not_before=Now() + pause,
         )
         == 1

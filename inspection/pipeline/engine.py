@@ -126,8 +126,7 @@ def _finish(
         error="",
     )
     if not ours:
-        logger.info("step %s was taken over; this result is discarded", claim.step_id)
-        return None
+        return _saved_before(claim, step)
     run = progress.locked_run(claim.run_id)
     step.save(run, result)
     following = progress.next_step(run)
@@ -138,6 +137,20 @@ def _finish(
         return Ended(Work(claims.go_straight_on(following, claim), run))
     transaction.on_commit(partial(wake, run.pk, progress.put_in_queue(following)))
     return Ended()
+
+
+def _saved_before(claim: Claim, step: Step[Any, Any]) -> Ended | None:
+    """The answer to our COMMIT was lost: go on. Or another worker has taken over: leave it."""
+    rows = StepRun.objects.filter(run=claim.run_id)
+    if not rows.filter(pk=claim.step_id, attempt=claim.attempt, status=StepStatus.DONE).exists():
+        logger.info("step %s was taken over; this result is discarded", claim.step_id)
+        return None
+    names = [one.name for one in PIPELINE if one.queue == step.queue]
+    begun = rows.filter(step__in=names, status=StepStatus.RUNNING, attempt=1, worker=claim.worker)
+    row = begun.only("run", "step").first()
+    if row is None:
+        return Ended()
+    return Ended(Work(Claim(row.pk, claim.run_id, row.step, 1, 0, claim.worker)))
 
 
 def _cost(trace: Trace, run_ms: float) -> int:

@@ -8,9 +8,11 @@ from uuid import UUID
 from django.db.models.functions import Now
 
 from inspection.models import Inspection, Run, StepRun
-from inspection.models.choices import InspectionStatus, RunStatus, StepStatus
+from inspection.models.choices import InspectionStatus, RunStatus, StepName, StepStatus
 from inspection.pipeline import PIPELINE
 from inspection.pipeline.step import Step
+
+SETTLED = (StepStatus.DONE, StepStatus.SKIPPED)
 
 
 def step_named(name: str) -> Step[Any, Any]:
@@ -32,7 +34,9 @@ def locked_run(run_id: UUID) -> Run:
 
 def _runs() -> Any:
     # The embedding takes longer to read than all the rest, and no step reads it.
-    return Run.objects.select_related("inspection").defer("inspection__embedding")
+    return Run.objects.select_related("inspection").defer(
+        "inspection__embedding", "inspection__search"
+    )
 
 
 def mark_running(run_id: UUID) -> None:
@@ -62,14 +66,27 @@ def put_in_queue(row: StepRun) -> str:
 
 
 def fail_run(run: Run, message: str) -> None:
-    """End a run that can reach no verdict; the inspection says why, unless a person decided."""
+    """End a run that can reach no verdict; the inspection says why.
+
+    What a person decided stands. So do the findings of an earlier run where this one has none yet.
+    """
+    _show_earlier_run(run)
     run.steps.filter(status=StepStatus.WAITING).update(
         status=StepStatus.SKIPPED, reason="An earlier step failed.", finished_at=Now()
     )
-    Inspection.objects.filter(pk=run.inspection_id, decided_by__isnull=True).update(
-        status=InspectionStatus.FAILED, message=message
-    )
+    unit = Inspection.objects.filter(pk=run.inspection_id)
+    unit.filter(decided_by__isnull=True).update(status=InspectionStatus.FAILED, message=message)
+    unit.filter(decided_by__isnull=False).update(message=f"Looking again failed. {message}")
     _end_run(run, RunStatus.FAILED)
+
+
+def _show_earlier_run(run: Run) -> None:
+    """Findings are settled with the segment step; before it the last whole run is worth more."""
+    if run.steps.filter(step=StepName.SEGMENT, status__in=SETTLED).exists():
+        return
+    earlier = run.inspection.runs.filter(status=RunStatus.DONE, number__lt=run.number).first()
+    if earlier is not None:
+        Inspection.objects.filter(pk=run.inspection_id).update(current_run=earlier)
 
 
 def _end_run(run: Run, status: RunStatus) -> None:

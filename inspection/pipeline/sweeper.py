@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -17,6 +17,7 @@ from inspection.models import StepRun, Upload
 from inspection.models.choices import RunStatus, StepName, StepStatus, UploadStatus
 from inspection.pipeline import PIPELINE, claims, engine
 from inspection.pipeline.wake import wake, wake_upload
+from inspection.services import uploads
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def sweep() -> dict[str, int]:
         "left behind": _requeue_left_behind,
         "steps": _wake_steps,
         "uploads": _wake_uploads,
+        "chunks": uploads.tidy_up,
         "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
     }
@@ -74,11 +76,9 @@ def _requeue_left_behind() -> int:
     """Other steps of dead workers go back to the queue; a late result of theirs is discarded."""
     rows = _left_behind().filter(attempt__lt=claims.MAX_ATTEMPTS)
     ids = list(rows.values_list("pk", flat=True)[:MOST])
-    return (
-        _left_behind()
-        .filter(pk__in=ids)
-        .update(status=StepStatus.QUEUED, lease_until=None, error=LOST_WORKER)
-    )
+    # No join: a row that its worker saves while it is waited for must be looked at again.
+    silent = StepRun.objects.filter(pk__in=ids, status=StepStatus.RUNNING, lease_until__lt=Now())
+    return silent.update(status=StepStatus.QUEUED, lease_until=None, error=LOST_WORKER)
 
 
 def _wake_steps() -> int:
@@ -93,8 +93,7 @@ def _wake_queue(queue: str, names: list[StepName]) -> int:
     """Wake workers for due steps. While messages wait, workers are busy: then only steps are sent
     whose own message is surely gone, each at most once a minute."""
     waited = Q(queued_at__lt=Now() - GRACE)
-    due = _of_live_runs().filter(claims.is_due(), waited, step__in=names)
-    due = due.filter(status=StepStatus.QUEUED)
+    due = _of_live_runs().filter(claims.rested(), waited, step__in=names, status=StepStatus.QUEUED)
     if not due.exists():
         return 0
     if _waiting(queue):
@@ -113,8 +112,11 @@ def _not_woken_lately() -> Q:
 
 def _has_no_message(names: list[StepName]) -> Q:
     """Put back after an error, or overtaken: queues keep order, so one that was queued well before
-    a step that was begun already has lost its message."""
-    begun = StepRun.objects.filter(step__in=names, started_at__gt=Now() - RECENT)
+    a step that was begun already has lost its message. Steps that followed in the same worker
+    were queued and begun at once, and went through no queue."""
+    begun = StepRun.objects.filter(
+        step__in=names, started_at__gt=Now() - RECENT, queued_at__lt=F("started_at")
+    )
     latest = begun.aggregate(latest=Max("queued_at"))["latest"]
     put_back = ~Q(error="")
     return put_back | Q(queued_at__lt=latest - OVERTAKEN) if latest else put_back
@@ -146,7 +148,7 @@ def _act_on_decisions() -> int:
     """Decisions of people that no worker has acted on."""
     from inspection.actions.act import act_due  # here, because actions lean on the pipeline's parts
 
-    return int(act_due() or 0)
+    return 0 if _waiting("actions") else int(act_due() or 0)
 
 
 def _send_deliveries() -> int:

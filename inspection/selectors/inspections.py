@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchQuery
+from django.db import connection, transaction
 from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from pgvector.django import CosineDistance
@@ -127,19 +128,22 @@ def _alike(site: Site, rows: QuerySet[Inspection], like: UUID) -> InspectionPage
     origin = Inspection.objects.for_site(site).filter(pk=like).first()
     if origin is None or origin.embedding is None:
         return InspectionPage([], like=origin)
-    near = _by_likeness(rows.exclude(pk=origin.pk), origin)[:LIKE_SIZE]
-    page = list(with_covers(near))
+    page = _nearest(rows.exclude(pk=origin.pk), origin, LIKE_SIZE)
     return InspectionPage(page, like=origin, unfinished=_unfinished(page))
 
 
-def _by_likeness(rows: QuerySet[Inspection], origin: Inspection) -> QuerySet[Inspection]:
+def _nearest(rows: QuerySet[Inspection], origin: Inspection, count: int) -> list[Inspection]:
     """Nearest first, with ``likeness`` 0..1 (cosine similarity)."""
-    return (
+    near = (
         rows.filter(embedding__isnull=False)
         .annotate(distance=CosineDistance("embedding", origin.embedding))
         .annotate(likeness=1 - F("distance"))
         .order_by("distance")
     )
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The index knows nothing of sites and filters: it has to go on until enough rows pass.
+        cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        return list(with_covers(near[:count]))
 
 
 def _unfinished(rows: list[Inspection]) -> list[UUID]:
@@ -200,7 +204,7 @@ def similar_cases(inspection: Inspection) -> list[Inspection]:
     if inspection.embedding is None:
         return []
     rows = Inspection.objects.for_site(inspection.site).exclude(pk=inspection.pk)
-    return list(with_covers(_by_likeness(rows, inspection)[:SIMILAR]))
+    return _nearest(rows, inspection, SIMILAR)
 
 
 def parse_id(text: str | None) -> UUID | None:

@@ -20,13 +20,14 @@ def start_run(inspection: Inspection, requested_by: User | None, plan: Plan | No
     ``plan`` puts another plan of the site in the place of the unit's.
     Verdicts of people survive: see ``inspection.pipeline.settle``.
     """
-    rows = Inspection.objects.select_for_update(no_key=True, of=("self",))
-    locked = rows.select_related("plan__current").defer("embedding").get(pk=inspection.pk)
+    rows = Inspection.objects.select_for_update(no_key=True).defer("embedding", "search")
+    locked = rows.get(pk=inspection.pk)
     under_way = locked.runs.filter(status=RunStatus.RUNNING).first()
     if under_way is not None:
         return under_way  # type: ignore[no-any-return]
     run = _new_run(locked, requested_by)
-    wanted = plan or locked.plan
+    # After the lock: a join would be empty where another transaction has changed the plan.
+    wanted = plan or Plan.objects.select_related("current").filter(pk=locked.plan_id).first()
     changed = {
         "current_run": run,
         "plan": wanted,
@@ -47,10 +48,13 @@ def start_run(inspection: Inspection, requested_by: User | None, plan: Plan | No
 def _new_run(inspection: Inspection, requested_by: User | None) -> Run:
     last = inspection.runs.aggregate(last=Max("number"))["last"] or 0
     run: Run = Run.objects.create(
-        site=inspection.site, inspection=inspection, number=last + 1, requested_by=requested_by
+        site_id=inspection.site_id,
+        inspection=inspection,
+        number=last + 1,
+        requested_by=requested_by,
     )
     StepRun.objects.bulk_create(
-        StepRun(site=inspection.site, run=run, step=step.name, position=position)
+        StepRun(site_id=inspection.site_id, run=run, step=step.name, position=position)
         for position, step in enumerate(PIPELINE)
     )
     return run

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,9 @@ logger = logging.getLogger(__name__)
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 OFFICE_MEMBERS = {"[Content_Types].xml", "mimetype", "AndroidManifest.xml", "META-INF/MANIFEST.MF"}
 TOUCH_EVERY = 20
+UNFINISHED_AFTER = timedelta(days=7)
+STILL_DROPPING = timedelta(minutes=1)
+NEVER_WHOLE = "This file never arrived as a whole. Choose it again."
 
 
 class UploadRefusedError(Exception):
@@ -181,15 +185,37 @@ def _stored(upload: Upload) -> StoredFile:
             file = store_parts(upload.site, upload.name, keys)
         except FileNotFoundError:
             raise InputError("Parts of this file got lost on the way. Send it again.") from None
-        Upload.objects.filter(pk=upload.pk).update(
+        first = Upload.objects.filter(pk=upload.pk, stored_key="").update(
             stored_key=file.stored_key, sha256=file.sha256, updated_at=Now()
         )
-        return file
+        if first:
+            return file
+        # Another worker has joined the chunks meanwhile: its copy is the one.
+        remove([file.stored_key])
+        upload.refresh_from_db()
     return StoredFile(upload.name, upload.stored_key, upload.sha256, upload.size_bytes)
 
 
 def _drop_chunks(upload: Upload) -> None:
-    remove(chunk_key(upload, index) for index in received_chunks(upload))
+    indexes = received_chunks(upload)
+    remove(chunk_key(upload, index) for index in indexes)
+    upload.chunks.filter(index__in=indexes).delete()
+
+
+def tidy_up(most: int = 50) -> int:
+    """Give up files that nobody went on sending, and remove the chunks of those that are over (a
+    worker died before it could); returns of how many. Called by the sweeper."""
+    Upload.objects.filter(
+        status=UploadStatus.RECEIVING, updated_at__lt=Now() - UNFINISHED_AFTER
+    ).update(status=UploadStatus.REFUSED, message=NEVER_WHOLE, updated_at=Now())
+    over = UploadChunk.objects.filter(
+        upload__status__in=[UploadStatus.DONE, UploadStatus.REFUSED],
+        upload__updated_at__lt=Now() - STILL_DROPPING,
+    )
+    ids = list(over.values_list("upload", flat=True).distinct()[:most])
+    for upload in Upload.objects.filter(pk__in=ids):
+        _drop_chunks(upload)
+    return len(ids)
 
 
 def _as_photo(upload: Upload, file: StoredFile) -> None:

@@ -46,10 +46,7 @@ def measure(photos: int, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         where = Path(folder)
         batches = {side: draw_photos(where / str(side), photos, side) for side in SIDES}
-        for side, files in batches.items():
-            bare = engines.measure(files, rounds)
-            result[f"bare_photos_per_s_{side}"] = bare.pop("bare_loop_photos_per_s")
-        result |= bare
+        result |= engines.measure({side: where / str(side) for side in SIDES}, rounds)
         named = {f"app_photos_per_s_{side}": files for side, files in batches.items()}
         result |= application.measure(named, where / "state", rounds)
     for side in SIDES:

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from inspection.actions import act, approvals, catalogue, executor
 from inspection.actions.act import act_due, act_on
-from inspection.models import ActionPlan, ActionStep, Connector, Delivery, Inspection, Ticket
-from inspection.models.choices import ActionStatus, FindingStatus, InspectionStatus, Role
+from inspection.models import ActionPlan, ActionStep, Connector, Delivery, Inspection, Run, Ticket
+from inspection.models.choices import ActionStatus, FindingStatus, InspectionStatus, Role, RunStatus
 from models_runtime.contracts import (
     ActionGraph,
     Architecture,
@@ -334,6 +334,45 @@ def test_a_decision_that_no_worker_heard_of_is_found_by_the_sweeper(works, woken
     assert woken[-1] == ("actions.act_after_decision", str(unit.pk))
     act_on(unit.pk)
     assert act_due() == 0
+
+
+def test_a_decision_is_not_acted_on_in_the_middle_of_a_run(works, woken):
+    """Findings of the run before count no more, and those of this one are not there yet."""
+    unit = works.judged("hole")
+    decide(works, unit)
+    act_on(unit.pk)
+    run = works.new_run(unit)
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.RUNNING, finished_at=None)
+    assert act_due() == 0
+    act.act_after_decision(unit.pk)
+    assert [ticket.finding.key for ticket in Ticket.objects.all()] == ["f0"]
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.DONE, finished_at=timezone.now())
+    assert act_due() == 1
+
+
+def test_a_verdict_that_changes_while_actions_are_planned_is_planned_for_again(works):
+    unit = works.judged("hole")
+
+    class Slow(Planner):
+        def plan(self, case):
+            Inspection.objects.filter(pk=unit.pk).update(disposition="accept")
+            return super().plan(case)
+
+    with pytest.raises(TransientError, match="changed"):
+        act_on(unit.pk, Slow(node("t1")))
+    assert not Ticket.objects.exists()
+
+
+def test_a_finding_rejected_before_the_approval_gets_no_ticket(works):
+    works.use_plan(playbook=[{"destination": "desk", "requires_approval": True}])
+    unit = works.judged("hole")
+    (step,) = act_on(unit.pk)
+    unit.findings.update(status=FindingStatus.REJECTED)
+    approvals.approve(works.manager, step)
+    step.refresh_from_db()
+    assert step.status == ActionStatus.FAILED
+    assert "rejected this finding" in step.message
+    assert not Ticket.objects.exists()
 
 
 def test_a_later_decision_is_found_too(works, woken):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
 from celery import Celery
+from django.db import OperationalError as OperationalErrorOfDatabase
+from django.db import connection, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from pipeline_world import photo_bytes
@@ -177,10 +181,76 @@ def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, mon
         "left behind": 1,
         "steps": 1,
         "uploads": 0,
+        "chunks": 0,
         "decisions": 0,
         "deliveries": 0,
     }
     assert world.run(inspection).status == "decided"
+
+
+def test_steps_that_wait_in_a_long_queue_in_their_order_are_not_sent_again(world, monkeypatch):
+    monkeypatch.setattr(sweeper, "_waiting", lambda queue: 40)
+    waits = world.inspect(photo_bytes())
+    engine.advance(waits.current_run_id, "intake")
+    long_ago(waits)
+    before = world.inspect(photo_bytes())
+    engine.advance(before.current_run_id, "intake")
+    StepRun.objects.filter(run=before.current_run, step="extract").update(
+        queued_at=timezone.now() - timedelta(minutes=2)
+    )
+    engine.advance(before.current_run_id, "vision")
+    assert sweeper.sweep()["steps"] == 0
+
+
+def test_a_step_may_have_waited_for_a_month(world):
+    inspection = world.inspect(photo_bytes())
+    StepRun.objects.filter(run=inspection.current_run).update(
+        queued_at=timezone.now() - timedelta(days=31)
+    )
+    assert world.run(inspection).status == "decided"
+    assert step(inspection, "intake").wait_ms == claims.LONGEST_WAIT_MS
+
+
+def test_an_answer_lost_at_commit_stops_nothing(world, monkeypatch):
+    """The result is saved and the next step begun, but the worker is told that the database broke
+    off."""
+    original, lost = engine._finish, []
+
+    def finish(claim, *rest):
+        ended = original(claim, *rest)
+        if claim.step == "extract" and not lost:
+            lost.append(claim)
+            raise OperationalErrorOfDatabase("server closed the connection")
+        return ended
+
+    monkeypatch.setattr(engine, "_finish", finish)
+    monkeypatch.setattr(engine, "SAVE_PAUSES", (0, 0))
+    inspection = world.inspect(photo_bytes())
+    assert world.run(inspection).status == "decided"
+    assert lost
+    assert {row.attempt for row in StepRun.objects.filter(run=lost[0].run_id, status="done")} == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_worker_that_saves_just_then_is_not_set_back_by_the_sweeper(world):
+    inspection = world.inspect(photo_bytes())
+    late = claims.take(inspection.current_run_id, ["intake"], "late")
+    rows = StepRun.objects.filter(pk=late.step_id)
+    rows.update(lease_until=timezone.now() - timedelta(1))
+    sweeping = threading.Thread(target=in_a_thread, args=(sweeper._requeue_left_behind,))
+    with transaction.atomic():
+        rows.update(status="done", finished_at=timezone.now(), lease_until=None)
+        sweeping.start()
+        time.sleep(0.5)
+    sweeping.join()
+    assert rows.get().status == "done"
+
+
+def in_a_thread(work):
+    try:
+        work()
+    finally:
+        connection.close()
 
 
 def test_a_photo_that_keeps_killing_its_worker_is_given_up(world, monkeypatch):

@@ -7,6 +7,7 @@ from pipeline_world import PLAN, make_member, photo_bytes, set_plan
 
 from inspection.models import Finding, Inspection, Review
 from inspection.models.choices import FindingStatus, Role
+from inspection.selectors.findings import current_findings
 from inspection.services.inspections import start_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -113,8 +114,11 @@ def test_a_failing_re_run_does_not_take_a_persons_decision_away(world, monkeypat
     monkeypatch.setattr(extract, "_extract", broken)
     first.refresh_from_db()
     second = again(world, first)
-    assert second.current_run.status == "failed"
+    assert second.runs.get(number=2).status == "failed"
     assert (second.status, second.disposition) == ("decided", "rework")
+    assert "Looking again failed" in second.message
+    assert second.current_run.number == 1
+    assert current_findings(second)
 
 
 def test_asking_twice_for_a_re_run_starts_one(world):

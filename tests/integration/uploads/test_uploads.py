@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import uuid
 import zipfile
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from pipeline_world import photo_bytes
 
 from inspection.models import Inspection, Upload
 from inspection.services import uploads
-from inspection.services.intake import fetch
+from inspection.services.intake import fetch, put
 from inspection.services.uploads import UploadRefusedError
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -228,3 +230,35 @@ def test_names_from_outside_never_become_paths(world):
 def test_chunks_are_removed_when_the_file_is_taken_in(world, tmp_path):
     upload = send(world, photo_bytes())
     assert not list((tmp_path / "photos").glob(f"uploads/{upload.pk}/*"))
+
+
+def test_chunks_that_a_dead_worker_left_are_removed_and_what_never_came_whole_is_given_up(
+    world, tmp_path
+):
+    left, partial = send(world, photo_bytes()), begin(world, photo_bytes(), "half.png")
+    uploads.store_chunk(partial, 0, photo_bytes())
+    put(uploads.chunk_key(left, 0), b"left behind")
+    left.chunks.create(index=0, size_bytes=11)
+    assert uploads.tidy_up() == 0
+    Upload.objects.filter(pk=left.pk).update(updated_at=timezone.now() - timedelta(minutes=5))
+    Upload.objects.filter(pk=partial.pk).update(updated_at=timezone.now() - timedelta(days=8))
+    assert uploads.tidy_up() == 1
+    partial.refresh_from_db()
+    assert (partial.status, partial.message) == ("refused", uploads.NEVER_WHOLE)
+    Upload.objects.filter(pk=partial.pk).update(updated_at=timezone.now() - timedelta(minutes=5))
+    assert uploads.tidy_up() == 1
+    assert not list((tmp_path / "photos").glob("uploads/*/*"))
+    assert uploads.tidy_up() == 0
+
+
+def test_of_two_workers_that_join_the_same_file_one_copy_stays(world, tmp_path):
+    data = photo_bytes()
+    upload = begin(world, data)
+    uploads.store_chunk(upload, 0, data)
+    uploads.complete_upload(upload)
+    stale = Upload.objects.select_related("site").get(pk=upload.pk)
+    first = uploads._stored(upload)
+    second = uploads._stored(stale)
+    assert first.stored_key == second.stored_key
+    kept = [path for path in (tmp_path / "photos/originals").rglob("*") if path.is_file()]
+    assert [path.name for path in kept] == [first.stored_key.rsplit("/", 1)[1]]

@@ -145,3 +145,18 @@ def test_words_from_photos_and_notes_are_shown_as_text_only(screens: Screens) ->
     for address in (f"/inspections/{screens.inspection.pk}/", "/inspections/"):
         page = screens.client("reviewer").get(address).content.decode()
         assert "<script>alert" not in page
+
+
+def test_a_small_site_beside_a_large_one_finds_its_own_similar_cases(screens: Screens) -> None:
+    def unit(site: object, number: int, spread: float) -> Inspection:
+        vector = np.random.default_rng(number).normal(0, spread, 384) + np.eye(384)[0]
+        return Inspection(site=site, reference=f"U{number}", embedding=vector.tolist())
+
+    Inspection.objects.bulk_create([unit(screens.elsewhere, n, 0.001) for n in range(400)])
+    Inspection.objects.bulk_create([unit(screens.site, 1000 + n, 0.05) for n in range(9)])
+    origin = Inspection.objects.for_site(screens.site).get(reference="U1000")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+    alike = reads.similar_cases(origin)
+    assert len(alike) == 6
+    assert {row.site_id for row in alike} == {screens.site.pk}

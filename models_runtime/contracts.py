@@ -194,7 +194,9 @@ class ImageEmbedding:
 
 
 class Finding(Value):
-    """A defect with its pixels. ``area_mm2`` only where the plan states millimetres per pixel."""
+    """A defect with its pixels. ``length_px`` is the longer side of the smallest turned rectangle
+    around the mask, else of the box; None where it was not measured. ``area_mm2`` and ``length_mm``
+    only where the plan states millimetres per pixel."""
 
     id: str
     type: str
@@ -202,6 +204,8 @@ class Finding(Value):
     mask: Mask | None
     area_px: int = Field(ge=0)
     area_mm2: float | None = None
+    length_px: float | None = Field(default=None, ge=0)
+    length_mm: float | None = None
     severity: Severity
     confidence: Probability
     mask_confidence: Probability | None = None

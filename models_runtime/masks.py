@@ -42,6 +42,37 @@ def bounding_box(mask: Mask) -> Box | None:
     return Box(x1=x, y1=y, x2=x + width, y2=y + height)
 
 
+def length(mask: Mask) -> float:
+    """Longer side in pixels of the smallest rectangle, turned as it may be, around the mask.
+
+    Pixels count from edge to edge: a row of n is n long. 0.0 where the mask is empty.
+    """
+    import cv2  # here, because light modules import this one
+
+    corners = _corners(mask)
+    return float(max(cv2.minAreaRect(corners)[1])) if len(corners) else 0.0
+
+
+def _corners(mask: Mask) -> NDArray[np.float32]:
+    """Corners (n, 2) as x, y that have the mask's convex hull, without unpacking the mask.
+
+    A run goes down a column and may go on in the next ones.
+    """
+    height = mask.size[0]
+    edges = np.cumsum(np.asarray(_runs(mask.counts), dtype=np.int64))
+    stops = edges[1::2]
+    starts = edges[0::2][: len(stops)]
+    filled = stops > starts
+    x1, y1 = np.divmod(starts[filled], height)
+    x2, y2 = np.divmod(stops[filled] - 1, height)
+    far = x2 > x1
+    bottom, top = np.where(far, height, y2 + 1), np.where(far, 0, y1)
+    xs = (x1, x1 + 1, x1, x1 + 1, x2, x2 + 1, x2, x2 + 1)
+    # Columns between the first and the last are full: their corners are those at x1 + 1 and x2.
+    ys = (y1, top, bottom, bottom, bottom, y2 + 1, top, top)
+    return np.stack([np.concatenate(xs), np.concatenate(ys)], axis=1).astype(np.float32)
+
+
 def iou(left: Mask, right: Mask) -> float:
     """Intersection over union of two masks of the same size; 1.0 where both are empty."""
     if left.size != right.size:

@@ -1,4 +1,4 @@
-"""From what was pointed at to findings with pixels: box prompts, masks, ids and areas."""
+"""From what was pointed at to findings with pixels: box prompts, masks, ids, areas and lengths."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ def _finding(
 ) -> Finding:
     inside = clipped(candidate.box, photo.width, photo.height) or candidate.box
     area = masks.area(mask) if mask else round(inside.area)
+    length = masks.length(mask) if mask else max(inside.x2 - inside.x1, inside.y2 - inside.y1)
     return Finding(
         id=finding_id(photo.sha256, candidate),
         type=candidate.type,
@@ -140,6 +141,8 @@ def _finding(
         mask=mask,
         area_px=area,
         area_mm2=None if mm_per_px is None else round(area * mm_per_px**2, 4),
+        length_px=round(length, 2),
+        length_mm=None if mm_per_px is None else round(length * mm_per_px, 4),
         severity=candidate.severity,
         confidence=candidate.confidence,
         mask_confidence=sure,

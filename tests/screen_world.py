@@ -117,6 +117,7 @@ def make_finding(
         site=inspection.site, inspection=inspection, photo=photo, run=run, key=f"f{number}",
         type=type, severity="major" if type == "dent" else "minor", source="vlm",
         confidence=0.9 - number / 100, x1=x, y1=y, x2=x + 30, y2=y + 20, area_px=600,
+        length_px=30.0,
         mask_counts=mask.counts, mask_height=150, mask_width=200,
     )  # fmt: skip
 

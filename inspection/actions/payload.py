@@ -55,6 +55,8 @@ class FindingPart(Part):
     box: BoxPart
     area_px: int = Field(ge=0)
     area_mm2: float | None
+    length_px: float | None
+    length_mm: float | None
     photo: PhotoPart
 
 
@@ -171,6 +173,8 @@ def _finding_part(finding: Finding, inspection: Inspection) -> FindingPart:
         box=BoxPart(x1=finding.x1, y1=finding.y1, x2=finding.x2, y2=finding.y2),
         area_px=finding.area_px,
         area_mm2=finding.area_mm2,
+        length_px=finding.length_px,
+        length_mm=finding.length_mm,
         photo=_photo_part(finding.photo),
     )
 

@@ -65,7 +65,8 @@ class MaskOut(Schema):
 
 
 class FindingOut(Schema):
-    """A defect. ``box`` is x1, y1, x2, y2 in pixels of the upright photo."""
+    """A defect. ``box`` is x1, y1, x2, y2 in pixels of the upright photo; the length is that of its
+    longest side, turned as it may be. Sizes in mm are null where the plan has no scale."""
 
     id: UUID
     identity: UUID
@@ -81,6 +82,8 @@ class FindingOut(Schema):
     mask: MaskOut | None
     area_px: int
     area_mm2: float | None
+    length_px: float | None
+    length_mm: float | None
 
 
 class AttributeOut(Schema):

@@ -160,4 +160,6 @@ def _finding(row: Finding) -> schemas.FindingOut:
         mask=mask,
         area_px=row.area_px,
         area_mm2=row.area_mm2,
+        length_px=row.length_px,
+        length_mm=row.length_mm,
     )

@@ -26,7 +26,8 @@ class Finding(SiteModel):
 
     ``identity`` stays the same when a re-run sees the same defect again, which is what makes a
     ticket exactly one per finding. ``run`` is empty for what a person added. The ``model_*``
-    fields keep what the model said after a person changed it.
+    fields keep what the model said after a person changed it. Lengths are empty in rows from
+    before there were lengths; sizes in mm also where the plan has no scale.
     """
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="findings")
@@ -50,6 +51,8 @@ class Finding(SiteModel):
     mask_width = models.PositiveIntegerField(null=True)
     area_px = models.BigIntegerField(default=0)
     area_mm2 = models.FloatField(null=True)
+    length_px = models.FloatField(null=True)
+    length_mm = models.FloatField(null=True)
     model_type = models.CharField(max_length=64, blank=True)
     model_severity = models.CharField(max_length=20, blank=True)
 

@@ -125,6 +125,8 @@ def _columns(finding: FindingValue) -> dict[str, Any]:
         "mask_width": mask.size[1] if mask else None,
         "area_px": finding.area_px,
         "area_mm2": finding.area_mm2,
+        "length_px": finding.length_px,
+        "length_mm": finding.length_mm,
     }
 
 
@@ -140,6 +142,8 @@ def value_of(row: Finding) -> FindingValue:
         mask=mask,
         area_px=row.area_px,
         area_mm2=row.area_mm2,
+        length_px=row.length_px,
+        length_mm=row.length_mm,
         severity=Severity(row.severity),
         confidence=1.0 if row.status == FindingStatus.CONFIRMED else row.confidence,
         mask_confidence=row.mask_confidence,

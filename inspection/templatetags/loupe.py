@@ -68,6 +68,16 @@ def area(finding: object) -> str:
 
 
 @register.filter
+def extent(finding: object) -> str:
+    """How long a finding is: in mm where the plan knows the scale, else in pixels; nothing where it
+    was not measured."""
+    mm, px = getattr(finding, "length_mm", None), getattr(finding, "length_px", None)
+    if mm is not None:
+        return f"{mm:,.1f} mm long".replace(",", " ")
+    return "" if px is None else f"{px:,.0f} px long".replace(",", " ")
+
+
+@register.filter
 def at(values: Mapping[str, str], key: str) -> str:
     """The value under a key that is only known on the page; nothing where there is none."""
     return values.get(key, "")

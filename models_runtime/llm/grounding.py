@@ -365,7 +365,8 @@ def _allowed_numbers(facts: Facts) -> list[tuple[float, bool]]:
         sides = (box.x1, box.y1, box.x2, box.y2, box.x2 - box.x1, box.y2 - box.y1)
         numbers += [(side, False) for side in (*sides, float(finding.area_px))]
         numbers += [(finding.confidence, True)]
-        numbers += [(finding.area_mm2, False)] if finding.area_mm2 is not None else []
+        measured = (finding.area_mm2, finding.length_px, finding.length_mm)
+        numbers += [(size, False) for size in measured if size is not None]
         numbers += [(finding.mask_confidence, True)] if finding.mask_confidence is not None else []
     for result in facts.attributes:
         numbers += [(result.confidence, True), (10.0, False)]

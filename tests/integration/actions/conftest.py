@@ -124,6 +124,8 @@ class Works:
             y2=25,
             area_px=120,
             area_mm2=30.0,
+            length_px=20.0,
+            length_mm=10.0,
         )
 
 

@@ -91,6 +91,7 @@ def test_an_inspection_is_made_from_photos_in_one_request(world, api):
     assert [photo["name"] for photo in unit["photos"]] == ["1.png", "2.png"]
     assert len(unit["findings"]) == 2
     assert unit["findings"][0]["mask"]["size"] == [150, 200]
+    assert (unit["findings"][0]["length_px"], unit["findings"][0]["length_mm"]) == (31.0, None)
     assert {step["step"] for step in unit["steps"]} >= {"intake", "extract", "triage"}
     assert unit["report"]["claims"]
 

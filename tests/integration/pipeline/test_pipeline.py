@@ -7,6 +7,7 @@ from pipeline_world import PLAN, photo_bytes, set_plan, statuses
 
 from inspection.models import AttributeValue, Finding, Inspection, Photo, StepRun
 from inspection.models.choices import InspectionStatus, PhotoStatus, RunStatus
+from inspection.pipeline.settle import value_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -17,6 +18,10 @@ def test_a_photo_with_a_defect_ends_with_a_verdict_and_a_mask(world):
     assert (done.status, done.disposition, done.severity) == ("decided", "rework", "major")
     assert (finding.x1, finding.y1, finding.x2, finding.y2) == (20, 30, 60, 70)
     assert finding.area_px == 40 * 40
+    assert finding.length_px == 40
+    assert (finding.length_mm is None) == (finding.area_mm2 is None)
+    value = value_of(finding)
+    assert (value.length_px, value.length_mm) == (finding.length_px, finding.length_mm)
     assert (finding.mask_height, finding.mask_width) == (150, 200)
     assert "hole major" in done.summary.lower()
     assert len(done.embedding) == 384

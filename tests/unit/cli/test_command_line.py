@@ -79,6 +79,7 @@ def test_each_photo_gives_one_line_that_fits_the_published_schema(
     )
     assert coco.area(finding["mask"]) == finding["area_px"] == 1200
     assert finding["area_mm2"] == 300.0
+    assert (finding["length_px"], finding["length_mm"]) == (40.0, 20.0)
     assert records[0]["disposition"] == "reject"
     assert records[0]["actions"][0]["finding_id"] == finding["id"]
     assert records[1]["disposition"] == "accept"

@@ -17,6 +17,7 @@ from models_runtime.contracts import (
     Deviation,
     Disposition,
     Extraction,
+    Finding,
     FindingSource,
     MaskCandidate,
     PhotoPixels,
@@ -85,6 +86,7 @@ def test_photo_goes_all_the_way_to_an_action() -> None:
     segmented = segment_findings(runtime, photo(), extracted.value.defects, PLAN)
     (finding,) = segmented.value
     assert (finding.type, finding.area_px, finding.area_mm2) == ("hole", 1200, 300.0)
+    assert (finding.length_px, finding.length_mm) == (40.0, 20.0)
     assert finding.mask is not None
     assert masks.decode(finding.mask)[10:40, 20:60].all()
     verdict = triage_case(runtime, case(extracted.value, segmented.value))
@@ -158,6 +160,7 @@ def test_empty_or_hopeless_mask_leaves_the_box(engine: Scripted) -> None:
     assert finding.mask_confidence is None
     assert finding.box == Box(x1=90, y1=70, x2=100, y2=80), "cut to the photo"
     assert finding.area_px == 100
+    assert (finding.length_px, finding.length_mm) == (10.0, 5.0), "the longer side of the box"
     assert "1 of 1 keep their box only" in done.record.reason
 
 
@@ -166,6 +169,21 @@ def test_candidate_outside_the_photo_is_dropped() -> None:
         type="hole", box=Box(x1=300, y1=300, x2=310, y2=310), confidence=0.7, severity="minor"
     )
     assert segment_findings(memory_runtime(), photo(), [candidate], PLAN).value == ()
+
+
+def test_without_a_scale_there_are_pixels_and_no_millimetres() -> None:
+    unscaled = PLAN.model_copy(update={"mm_per_px": None})
+    candidates = extract_photo(memory_runtime(), photo(), unscaled).value.defects
+    (finding,) = segment_findings(memory_runtime(), photo(), candidates, unscaled).value
+    assert (finding.area_mm2, finding.length_mm) == (None, None)
+    assert finding.length_px == 40.0
+
+
+def test_finding_stored_before_there_were_lengths_is_still_read() -> None:
+    candidates = extract_photo(memory_runtime(), photo(), PLAN).value.defects
+    (finding,) = segment_findings(memory_runtime(), photo(), candidates, PLAN).value
+    old = finding.model_dump(mode="json", exclude={"length_px", "length_mm"})
+    assert Finding.model_validate(old).length_px is None
 
 
 def test_two_candidates_with_the_same_mask_are_one_finding() -> None:

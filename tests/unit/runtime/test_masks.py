@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,6 +28,31 @@ def test_iou_is_that_of_the_pixels(left: np.ndarray, right: np.ndarray) -> None:
     either = (left | right).sum()
     expected = (left & right).sum() / either if either else 1.0
     assert masks.iou(masks.encode(left), masks.encode(right)) == pytest.approx(expected)
+
+
+@given(hnp.arrays(np.bool_, SHAPES))
+def test_corners_have_the_hull_of_all_pixels(pixels: np.ndarray) -> None:
+    rows, columns = np.nonzero(pixels)
+    every = [(x + right, y + down) for x, y in zip(columns, rows, strict=True)
+             for right in (0, 1) for down in (0, 1)]  # fmt: skip
+    corners = masks._corners(masks.encode(pixels))
+    assert hull(corners) == hull(np.array(every, dtype=np.float32).reshape(-1, 2))
+
+
+def hull(points: np.ndarray) -> set[tuple[float, float]]:
+    return {tuple(p) for p in cv2.convexHull(points)[:, 0].tolist()} if len(points) else set()
+
+
+def test_length_is_the_longer_side_however_the_defect_lies() -> None:
+    pixels = np.zeros((200, 300), bool)
+    assert masks.length(masks.encode(pixels)) == 0.0
+    pixels[10:13, 20:70] = True
+    assert masks.length(masks.encode(pixels)) == 50.0
+    slanted = np.zeros((200, 300), np.uint8)
+    cv2.line(slanted, (50, 40), (170, 130), 1, 3)
+    assert masks.length(masks.encode(slanted.astype(bool))) == pytest.approx(150, abs=5)
+    whole = np.ones((200, 300), bool)
+    assert masks.length(masks.encode(whole)) == 300.0
 
 
 def test_large_runs_are_packed_right() -> None:

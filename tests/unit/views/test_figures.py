@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from inspection.templatetags import loupe
@@ -28,3 +30,15 @@ def test_a_bar_never_leaves_its_frame() -> None:
         "100.0",
         "0.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mm", "px", "words"),
+    [
+        (12.4, 31.0, "12.4 mm long"),
+        (None, 1031.4, "1 031 px long"),
+        (None, None, ""),
+    ],
+)
+def test_length_has_the_unit_the_plan_knows(mm, px, words: str) -> None:
+    assert loupe.extent(SimpleNamespace(length_mm=mm, length_px=px)) == words

@@ -6,16 +6,18 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from inspection.access import MemberRequest, member_required
-from inspection.models import Finding, Inspection
+from inspection.models import Finding, Inspection, Plan
 from inspection.models.choices import DispositionChoice, Role, SeverityChoice
 from inspection.selectors import inspections as reads
 from inspection.selectors.evidence import gather, overlay
+from inspection.selectors.plans import active_plans
 from inspection.services import reviews, runs
 
 
@@ -30,6 +32,7 @@ def find(request: MemberRequest, pk: UUID) -> Inspection:
 
 def page_context(request: MemberRequest, inspection: Inspection) -> dict[str, Any]:
     evidence = gather(inspection)
+    may_look_again = _may_look_again(request, inspection, evidence.is_live)
     return {
         "inspection": inspection,
         "evidence": evidence,
@@ -38,7 +41,23 @@ def page_context(request: MemberRequest, inspection: Inspection) -> dict[str, An
         "severities": SeverityChoice.choices,
         "may_review": request.membership.allows(Role.REVIEWER),
         "may_approve": request.membership.allows(Role.MANAGER),
+        "may_look_again": may_look_again,
+        "plans": _plans_for(inspection) if may_look_again else [],
     }
+
+
+def _may_look_again(request: MemberRequest, inspection: Inspection, is_live: bool) -> bool:
+    """Managers; and everybody while no plan was found, for otherwise nothing comes of the unit."""
+    if request.membership.allows(Role.MANAGER):
+        return True
+    return inspection.plan_id is None and not is_live and active_plans(inspection.site).exists()
+
+
+def _plans_for(inspection: Inspection) -> list[Plan]:
+    """The plans to choose from; the unit's own too where it was switched off."""
+    plans = list(active_plans(inspection.site))
+    own = inspection.plan
+    return plans if own is None or own in plans else [own, *plans]
 
 
 @require_safe
@@ -107,12 +126,37 @@ def decide(request: MemberRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@member_required(Role.MANAGER)
+@member_required()
 def rerun(request: MemberRequest, pk: UUID) -> HttpResponse:
-    """Let the models look again; verdicts of people stay."""
+    """Let the models look again, by another plan where one is sent; verdicts of people stay."""
     found = find(request, pk)
-    runs.start_run(found, request.membership.user)
+    is_manager = request.membership.allows(Role.MANAGER)
+    if found.plan_id is not None and not is_manager:
+        raise PermissionDenied(f"This needs the role {Role.MANAGER.label.lower()}.")
+    plan = _plan_sent(request, found)
+    if plan is None and not is_manager:
+        messages.error(request, "Choose the plan first.")
+    else:
+        _look_again(request, found, plan)
     return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
+
+
+def _plan_sent(request: MemberRequest, found: Inspection) -> Plan | None:
+    """The chosen plan, None where it is the unit's own or none; 404 for no plan of the site."""
+    key = request.POST.get("plan", "")
+    if not key or (found.plan is not None and key == found.plan.key):
+        return None
+    plans = {plan.key: plan for plan in active_plans(request.membership.site)}
+    if key not in plans:
+        raise Http404("no such plan")
+    return plans[key]
+
+
+def _look_again(request: MemberRequest, found: Inspection, plan: Plan | None) -> None:
+    runs.start_run(found, request.membership.user, plan)
+    if plan is not None and found.plan_id != plan.pk:
+        # A run was under way, and goes on by the plan that it began with.
+        messages.error(request, "The models are still at work. Choose the plan when they are done.")
 
 
 @require_safe

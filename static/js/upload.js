@@ -23,7 +23,7 @@ let show = "all";
 
 const queue = new UploadQueue({
   api: form.dataset.api,
-  token: form.querySelector("[name=csrfmiddlewaretoken]").value,
+  token,
   batch,
   onGone(item) {
     rows.get(item)?.root.remove();
@@ -39,22 +39,36 @@ const queue = new UploadQueue({
   },
 });
 
+// Asked for before each request: signing in again in another tab changes it.
+function token() {
+  const cookie = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
+  return cookie?.[1] ?? form.querySelector("[name=csrfmiddlewaretoken]").value;
+}
+
 function options() {
   const chosen = { wants_report: $("wants_report").checked };
   for (const name of ["plan", "reference", "note"]) if ($(name).value.trim()) chosen[name] = $(name).value.trim();
   return chosen;
 }
 
-function addFiles(files) {
+function addFiles(files, skipped = { hidden: 0, known: 0 }) {
   const wanted = options();
-  let left = 0;
   for (const [file, path] of files) {
-    if (JUNK.test(path)) left += 1;
-    else queue.add(file, path, wanted);
+    if (JUNK.test(path)) skipped.hidden += 1;
+    else if (!queue.add(file, path, wanted)) skipped.known += 1;
   }
-  if (left) $("resume-hint").textContent = `${left} hidden file${left > 1 ? "s" : ""} left out.`;
-  $("resume-hint").hidden = !left;
+  const hints = [];
+  if (skipped.hidden) hints.push(`${count(skipped.hidden, "hidden file")} left out.`);
+  if (skipped.known) hints.push(`${count(skipped.known, "file")} ${skipped.known > 1 ? "are" : "is"} in this list already.`);
+  hint(hints.join(" "));
   poll();
+}
+
+function count(number, noun) { return `${number} ${noun}${number > 1 ? "s" : ""}`; }
+
+function hint(text) {
+  $("resume-hint").textContent = text;
+  $("resume-hint").hidden = !text;
 }
 
 // Rows: made once, changed only where something is new, at most once a frame.
@@ -235,10 +249,7 @@ async function resume() {
     return;
   }
   const lost = [...queue.items.values()].filter((item) => item.state === "lost").length;
-  if (lost) {
-    $("resume-hint").textContent = `${lost} file${lost > 1 ? "s were" : " was"} interrupted. Drop the same files again: what has arrived is not sent twice.`;
-    $("resume-hint").hidden = false;
-  }
+  if (lost) hint(`${count(lost, "file")} ${lost > 1 ? "were" : "was"} interrupted. Drop the same files again: what has arrived is not sent twice.`);
   poll();
 }
 
@@ -260,16 +271,17 @@ async function* walk(entry, path = "") {
 async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) return addFiles([...transfer.files].map((file) => [file, file.name]));
+  const skipped = { hidden: 0, known: 0 };
   for (const entry of entries) {
     let found = [];
     for await (const pair of walk(entry)) {
       found.push(pair);
       if (found.length >= 50) {
-        addFiles(found);
+        addFiles(found, skipped);
         found = [];
       }
     }
-    if (found.length) addFiles(found);
+    if (found.length) addFiles(found, skipped);
   }
 }
 

@@ -7,7 +7,9 @@
 export const PARALLEL = 3;
 export const OVER = new Set(["done", "refused", "failed", "lost"]);
 const JUDGED = new Set(["review", "decided", "failed"]);
-const TRIES = 6;
+// One and a half minutes with the rests between them: a server that starts anew is back by then.
+const TRIES = 8;
+const LONGEST_REST = 30_000;
 
 export class UploadQueue {
   constructor({ api, token, batch, onChange, onGone }) {
@@ -18,23 +20,34 @@ export class UploadQueue {
     this.workers = 0;
   }
 
-  // A file that is known already (same name, size and time) goes on instead of doubling.
+  // A file that is known already (same name, size and time) goes on instead of doubling; whether
+  // there was anything to do is returned.
   add(file, path, options) {
-    const key = keyOf(file, path);
+    const key = this.keyFor(keyOf(file, path), options);
     const known = this.items.get(key);
-    if (known && !["lost", "failed"].includes(known.state)) return known;
+    if (known && !["lost", "failed"].includes(known.state)) return false;
     const item = known ?? { key, name: path, size: file.size, sent: 0 };
-    Object.assign(item, { file, options, state: "queued", message: "", tries: 0 });
+    Object.assign(item, { file, options });
     this.items.set(key, item);
-    this.fresh.push(item);
-    this.changed(item);
-    this.start();
-    return item;
+    this.enqueue(item);
+    return true;
+  }
+
+  // Once it is over, a file may be sent again with another plan, reference or note.
+  keyFor(base, options) {
+    const wanted = JSON.stringify(options);
+    const isOther = (item) => ["done", "refused"].includes(item?.state) && JSON.stringify(item.options) !== wanted;
+    let key = base;
+    for (let n = 2; isOther(this.items.get(key)); n++) key = `${base}-${n}`;
+    return key;
   }
 
   retry(item) {
-    if (!item.file) return;
-    Object.assign(item, { state: "queued", message: "", tries: 0 });
+    if (item.file) this.enqueue(item);
+  }
+
+  enqueue(item) {
+    Object.assign(item, { state: "queued", message: "", tries: 0, resting: false, rests: item.rests ?? 0 });
     this.fresh.push(item);
     this.changed(item);
     this.start();
@@ -50,7 +63,7 @@ export class UploadQueue {
   }
 
   chunkToSend() {
-    for (const item of this.sending) if (item.todo.length) return item;
+    for (const item of this.sending) if (item.todo.length && !item.resting) return item;
     return null;
   }
 
@@ -59,10 +72,11 @@ export class UploadQueue {
       const started = this.chunkToSend();
       const item = started ?? this.fresh.shift();
       if (!item) return;
+      const { rests } = item;
       try {
         await (started ? this.sendChunk(item) : this.begin(item));
       } catch (error) {
-        await this.stumble(item, error);
+        await this.stumble(item, error, rests);
       }
     }
   }
@@ -102,29 +116,36 @@ export class UploadQueue {
   }
 
   async sendChunk(item) {
-    const index = item.todo.shift();
+    const { todo, flying } = item;
+    const index = todo.shift();
     const from = index * item.chunk;
     const part = item.file.slice(from, from + item.chunk);
-    item.flying.set(index, 0);
+    flying.set(index, 0);
     try {
       await this.put(`/${item.id}/chunks/${index}`, part, (loaded) => {
-        item.flying.set(index, Math.min(loaded, part.size));
+        flying.set(index, Math.min(loaded, part.size));
         this.changed(item);
       });
     } catch (error) {
-      item.flying.delete(index);
-      item.todo.unshift(index);
+      todo.unshift(index);
       throw error;
+    } finally {
+      flying.delete(index);
     }
-    item.flying.delete(index);
+    if (item.flying !== flying) return; // failed and begun anew while this chunk was on its way
     item.sent += part.size;
     item.tries = 0;
     this.changed(item);
-    if (!item.todo.length && !item.flying.size && this.sending.delete(item)) await this.complete(item);
+    if (!todo.length && !flying.size && this.sending.delete(item)) await this.complete(item);
   }
 
   async complete(item) {
-    this.take(item, await this.request("POST", `/${item.id}/complete`, { json: {} }));
+    const { rests } = item;
+    try {
+      this.take(item, await this.request("POST", `/${item.id}/complete`, { json: {} }));
+    } catch (error) {
+      await this.stumble(item, error, rests);
+    }
   }
 
   // What the server says of a file, whether in answer to us or found by asking for the batch.
@@ -163,22 +184,30 @@ export class UploadQueue {
     }
   }
 
-  // After an error: wait and go on by itself, or say what to do.
-  async stumble(item, error) {
+  // After an error: rest and go on by itself, or say what to do. When the server is away, all
+  // workers at a file fail; that is one try, and none of them goes on before the rest is over.
+  async stumble(item, error, rests) {
+    if (item.state === "failed") return;
+    if (error.fatal) return this.fail(item, error);
+    if (rests !== item.rests) return;
     item.tries += 1;
-    if (error.fatal || item.tries >= TRIES && navigator.onLine) {
-      this.sending.delete(item);
-      item.state = "failed";
-      item.message = error.message;
-      this.changed(item);
-      return;
-    }
+    if (item.tries >= TRIES && navigator.onLine) return this.fail(item, error);
+    const rest = item.rests += 1;
+    item.resting = true;
     item.message = navigator.onLine ? "The server did not answer. Trying again." : "No connection. It goes on by itself.";
     this.changed(item);
-    await pause(Math.min(30_000, 500 * 2 ** item.tries));
+    await pause(navigator.onLine ? Math.min(LONGEST_REST, 500 * 2 ** item.tries) : LONGEST_REST);
+    if (rest !== item.rests) return; // given up meanwhile, or begun anew
+    item.resting = false;
     item.message = "";
-    if (!item.todo) this.fresh.unshift(item);
-    else if (!item.todo.length && !item.flying.size) this.fresh.unshift(item);
+    if (!this.sending.has(item)) this.fresh.unshift(item);
+    this.start();
+  }
+
+  fail(item, error) {
+    this.sending.delete(item);
+    Object.assign(item, { state: "failed", message: error.message, resting: false, rests: item.rests + 1 });
+    this.changed(item);
   }
 
   request(method, path, { json } = {}) {
@@ -194,7 +223,7 @@ export class UploadQueue {
       const xhr = new XMLHttpRequest();
       xhr.open(method, this.api + path);
       xhr.timeout = 120_000;
-      xhr.setRequestHeader("X-CSRFToken", this.token);
+      xhr.setRequestHeader("X-CSRFToken", this.token());
       xhr.setRequestHeader("Accept", "application/json");
       for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
       if (onProgress) xhr.upload.addEventListener("progress", (event) => onProgress(event.loaded));

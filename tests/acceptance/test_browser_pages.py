@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from screen_world import Screens, jpeg, make_inspection, make_screens
 
 from inspection.models import Finding, Review, Upload, User
+from inspection.services import uploads
 from models_runtime import masks
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True)]
@@ -250,6 +253,63 @@ def test_files_go_up_and_each_one_is_told_how_it_stands(
     assert Upload.objects.filter(status="received").count() == 5
 
 
+def test_a_file_that_is_over_is_sent_again_for_another_purpose_only(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page, file, hint = reviewer, tmp_path / "notes.txt", reviewer.locator("#resume-hint")
+    file.write_bytes(b"no photo")
+    page.goto("/upload/")
+    page.get_by_label("Reference").fill("Lid 7")
+    page.locator("#files").set_input_files(file)
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(1)
+    uploads.receive(Upload.objects.get(reference="Lid 7").pk)
+    expect(page.locator(".file[data-state=refused]")).to_have_count(1)
+    page.locator("#files").set_input_files(file)
+    expect(hint).to_have_text("1 file is in this list already.")
+    page.get_by_label("Reference").fill("Lid 8")
+    page.locator("#files").set_input_files(file)
+    expect(hint).to_be_hidden()
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(1)
+    assert Upload.objects.filter(reference="Lid 8", status="received").count() == 1
+    page.locator("#files").set_input_files(file)
+    expect(hint).to_have_text("1 file is in this list already.")
+    expect(page.locator(".file")).to_have_count(2)
+
+
+def test_a_folder_goes_up_with_the_names_in_it(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page, folder = reviewer, tmp_path / "monday"
+    (folder / "line 2").mkdir(parents=True)
+    (folder / "lid.jpg").write_bytes(jpeg(seed=1))
+    (folder / "line 2" / "lid.jpg").write_bytes(jpeg(seed=2))
+    (folder / "Thumbs.db").write_bytes(b"no photo")
+    page.goto("/upload/")
+    page.locator("#folder").set_input_files(folder)
+    expect(page.locator("#resume-hint")).to_have_text("1 hidden file left out.")
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(2)
+    names = sorted(page.locator(".file-name").all_text_contents())
+    assert names == ["monday/lid.jpg", "monday/line 2/lid.jpg"]
+
+
+def test_what_is_in_a_zip_is_listed_once_it_was_read(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page, packed = reviewer, tmp_path / "lids.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("one.jpg", jpeg(seed=1))
+        archive.writestr("two.jpg", jpeg(seed=2))
+        archive.writestr("notes.txt", "no photo")
+    page.goto("/upload/")
+    page.locator("#files").set_input_files(packed)
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(1)
+    uploads.receive(Upload.objects.get(status="received").pk)
+    expect(page.locator(".file.is-member")).to_have_count(3)
+    expect(page.locator(".file[data-state=done]")).to_contain_text("2 photos taken from this zip")
+    expect(page.locator(".file.is-member[data-state=working]")).to_have_count(2)
+    expect(page.locator(".file.is-member[data-state=refused]")).to_contain_text("notes.txt")
+
+
 @pytest.mark.slow
 def test_a_thousand_files_go_up_in_one_go_and_once(
     reviewer: Page, tmp_path: Path, screens: Screens
@@ -274,23 +334,50 @@ def test_a_broken_connection_is_told_and_the_upload_goes_on(
     reviewer: Page, tmp_path: Path, screens: Screens
 ) -> None:
     page, broken = reviewer, []
-    big = tmp_path / "big.bin"
-    big.write_bytes(b"\0" * 9_000_000)
+    big = make_big(tmp_path)
 
-    def once(route: Any) -> None:
-        if len(broken) < 2:
+    # All three workers at the file fail three times: that is no reason yet to give it up.
+    def away(route: Any) -> None:
+        if len(broken) < 9:
             broken.append(route.request.url)
             route.abort()
         else:
             route.continue_()
 
-    page.route("**/chunks/*", once)
+    page.route("**/chunks/*", away)
     page.goto("/upload/")
     page.locator("#files").set_input_files(big)
     expect(page.locator(".file-message")).to_contain_text("did not answer")
     expect(page.locator(".file[data-state=waiting]")).to_have_count(1)
     upload = Upload.objects.exclude(pk=screens.extra["upload"].pk).get()
     assert upload.chunks.count() == 3
+
+
+def make_big(folder: Path) -> Path:
+    """A file of three chunks."""
+    big = folder / "big.bin"
+    big.write_bytes(b"\0" * 9_000_000)
+    return big
+
+
+def test_an_upload_goes_on_after_signing_in_again_in_another_tab(
+    reviewer: Page, tmp_path: Path, screens: Screens
+) -> None:
+    page, user = reviewer, screens.users["reviewer"]
+    user.set_password(PASSWORD)
+    user.save()
+    page.goto("/upload/")
+    page.route("**/chunks/*", lambda route: route.fulfill(status=401))
+    page.locator("#files").set_input_files(make_big(tmp_path))
+    expect(page.locator(".file[data-state=failed]")).to_contain_text("Your sign-in has ended")
+    page.context.clear_cookies()
+    with closing(page.context.new_page()) as other:
+        sign_in(other, user.username, PASSWORD)
+    page.unroute("**/chunks/*")
+    page.route("**/api/v1/uploads", lambda route: route.abort(), times=1)
+    page.get_by_role("button", name="Retry big.bin").click()
+    expect(page.locator(".file-message")).to_contain_text("did not answer")
+    expect(page.locator(".file[data-state=waiting]")).to_have_count(1)
 
 
 def test_rows_of_a_plan_are_added_and_the_plan_is_saved(

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -24,7 +24,12 @@ from inspection.pipeline.wake import wake_upload
 from inspection.services.inspections import create_inspection, storable
 from inspection.services.intake import StoredFile, fetch_head, put, remove, store_bytes, store_parts
 from models_runtime.errors import InputError
-from models_runtime.intake.archives import ArchiveLimits, ArchiveMember, read_archive
+from models_runtime.intake.archives import (
+    ArchiveLimits,
+    ArchiveMember,
+    open_archive,
+    read_archive,
+)
 from models_runtime.intake.kinds import photo_kind, what_it_is
 from models_runtime.intake.names import clean_name
 
@@ -259,11 +264,13 @@ def _close(upload: Upload, status: UploadStatus, message: str) -> bool:
 
 
 def _is_archive(file: StoredFile) -> bool:
+    """Whether this is a zip of files, not an office document. Raises InputError where its list of
+    files is too long to be read at all."""
     if not fetch_head(file.stored_key).startswith(ZIP_SIGNATURES):
         return False
     with default_storage.open(file.stored_key, "rb") as source:
         try:
-            with zipfile.ZipFile(source) as archive:
+            with open_archive(cast(BinaryIO, source)) as archive:
                 return not OFFICE_MEMBERS & set(archive.namelist())
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
             return file.name.lower().endswith(".zip")

@@ -6,14 +6,18 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from models_runtime.errors import InputError
+from models_runtime.intake.directories import check_directory
 from models_runtime.intake.names import clean_name
 
 _CHUNK = 1024 * 1024
+_ENTRIES_PER_MEMBER = 4
+"""A Mac packs a hidden twin of each file, and folders have entries of their own."""
 _NESTED = (b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 _CLUTTER = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")
 _UNREADABLE = (
@@ -52,13 +56,13 @@ def read_archive(
     whole archive is unusable, and stops with an error member at the limit of bytes in all.
     """
     limits = limits or ArchiveLimits()
-    try:
-        archive = zipfile.ZipFile(source)
-    except _UNREADABLE:
-        raise InputError(
-            "This zip file is damaged or not a zip. Pack the photos again and upload that."
-        ) from None
-    with archive:
+    with ExitStack() as opened:
+        try:
+            archive = opened.enter_context(open_archive(source, limits))
+        except _UNREADABLE:
+            raise InputError(
+                "This zip file is damaged or not a zip. Pack the photos again and upload that."
+            ) from None
         members = [m for m in archive.infolist() if not _is_passed_over(m)]
         if len(members) > limits.max_members:
             raise InputError(
@@ -66,6 +70,22 @@ def read_archive(
                 "Split it into several."
             )
         yield from _read_members(archive, members, limits)
+
+
+@contextmanager
+def open_archive(
+    source: Path | BinaryIO, limits: ArchiveLimits | None = None
+) -> Iterator[zipfile.ZipFile]:
+    """Open a zip whose list of files is not too long to be held in memory, else InputError.
+
+    Raises what zipfile raises where it is damaged. Folders and clutter count here too, so the list
+    may be a few times as long as the limit of members.
+    """
+    most = _ENTRIES_PER_MEMBER * (limits or ArchiveLimits()).max_members
+    with ExitStack() as opened:
+        file = opened.enter_context(source.open("rb")) if isinstance(source, Path) else source
+        check_directory(file, most)
+        yield opened.enter_context(zipfile.ZipFile(file))
 
 
 def _read_members(

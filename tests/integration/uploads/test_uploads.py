@@ -199,6 +199,14 @@ def test_a_worker_that_died_in_the_middle_of_a_zip_is_followed_by_one_that_doubl
     assert Inspection.objects.count() == 5
 
 
+def test_a_zip_with_too_long_a_list_of_files_is_refused_with_words(world):
+    data = bytearray(packed({"a.png": photo_bytes()}))
+    data[-10:-6] = (300_000_000).to_bytes(4, "little")
+    upload = send(world, bytes(data), "photos.zip")
+    assert upload.status == "refused"
+    assert "list of files alone has 300 MB" in upload.message
+
+
 def test_a_damaged_zip_is_refused_with_words(world):
     data = packed({"a.png": photo_bytes()})
     upload = send(world, data[: len(data) // 2], "photos.zip")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -118,3 +119,56 @@ def test_broken_archive_says_what_to_do(data: bytes) -> None:
 
 def test_lzma_is_refused_without_reading() -> None:
     assert "ordinary zip" in (only(packed({"a.jpg": b"x"}, zipfile.ZIP_LZMA)).error or "")
+
+
+def end_record(entries: int, size: int) -> bytes:
+    return struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, entries, entries, size, 0, 0)
+
+
+def end_record_64(entries: int, size: int) -> bytes:
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+    return record + locator + end_record(0xFFFF, 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (end_record(60_000, 1000), "more than 20,000 files"),
+        (end_record(10, 300_000_000), "list of files alone has 300 MB"),
+        (end_record(10, 300_000_000)[:-2] + b"\x03\x00abc", "list of files alone has 300 MB"),
+        (end_record_64(5_000_000, 1000), "more than 20,000 files"),
+        (end_record_64(10, 5_000_000_000), "list of files alone has 5,000 MB"),
+        (b"x" * 56 + end_record_64(1, 1)[56:], "Pack it as ordinary zip"),
+    ],
+)
+def test_claim_of_too_long_a_list_is_refused_before_it_is_read(data, words, monkeypatch) -> None:
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the list was read"))
+    with pytest.raises(InputError, match=words):
+        list(read_archive(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("claimed", [None, 1])
+def test_zip_of_too_many_files_is_refused_whatever_it_claims(claimed, monkeypatch) -> None:
+    data = bytearray(packed({f"{n}.jpg": b"x" for n in range(50)}).getvalue())
+    if claimed is not None:
+        data[-14:-10] = struct.pack("<2H", claimed, claimed)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the list was read"))
+    with pytest.raises(InputError, match="more than 40 files and folders"):
+        list(read_archive(io.BytesIO(bytes(data)), ArchiveLimits(max_members=10)))
+
+
+def test_zip64_comment_and_twins_of_a_mac_are_within_the_limits() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for n in range(10):
+            archive.writestr(f"{n}.jpg", b"x")
+            archive.writestr(f"__MACOSX/._{n}.jpg", b"x")
+        archive.comment = b"from the camera"
+    assert len(list(read_archive(out, ArchiveLimits(max_members=10)))) == 10
+    plain = packed({"a.jpg": b"A"}).getvalue()
+    size, offset = struct.unpack("<2L", plain[-10:-2])
+    large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, size, offset)
+    large += struct.pack("<4sLQL", b"PK\x06\x07", 0, len(plain) - 22, 1)
+    source = io.BytesIO(plain[:-22] + large + end_record(0xFFFF, 0xFFFFFFFF))
+    assert only(source) == ArchiveMember("a.jpg", b"A")

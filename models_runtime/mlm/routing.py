@@ -94,7 +94,10 @@ class PlanRouter:
         self._embedder = embedder
 
     def route(self, candidates: Sequence[PlanCandidate], hints: RouteHints) -> Routing:
-        """Rank the candidates, best first; InputError for doubled keys or a foreign embedding."""
+        """Rank the candidates, best first; InputError for doubled keys.
+
+        A photo's embedding of another size than the texts' is left out, and the reason says so.
+        """
         keys = [candidate.key for candidate in candidates]
         if len(set(keys)) != len(keys):
             raise InputError("two plans have the same key: give each plan its own")
@@ -103,26 +106,41 @@ class PlanRouter:
             return _abstain("there is no plan to choose from")
         if not query and not hints.image_embedding:
             return _abstain("there is no note, no telling file name and no image embedding")
-        logits, none = self._logits(candidates, query, hints.image_embedding)
+        texts, owners = phrases(candidates)
+        rows = self._embedder.embed([*texts, query] if query else texts)
+        image, left_out = _comparable(hints.image_embedding, rows.shape[1])
+        if not query and not image:
+            return _abstain(f"there is no note and no telling file name{left_out}")
+        logits, none = _logits(rows, owners, bool(query), image)
         chances = _softmax(np.append(logits, none))
         order = np.argsort(-chances[:-1], kind="stable")
         ranked = tuple(RankedPlan(key=keys[n], score=_chance(chances[n])) for n in order)
-        return _decide(ranked, _chance(chances[-1]))
+        routing = _decide(ranked, _chance(chances[-1]))
+        return routing.model_copy(update={"reason": routing.reason + left_out})
 
-    def _logits(
-        self, candidates: Sequence[PlanCandidate], query: str, image: Sequence[float]
-    ) -> tuple[NDArray[np.float64], float]:
-        texts, owners = phrases(candidates)
-        rows = self._embedder.embed([*texts, query] if query else texts)
-        plans = rows[: len(texts)]
-        logits, none = np.zeros(len(candidates)), 0.0
-        if query:
-            logits += TEXT_SCALE * likeness(plans, owners, rows[-1])
-            none += TEXT_SCALE * TEXT_NONE
-        if image:
-            logits += IMAGE_SCALE * likeness(plans, owners, _unit(image, plans.shape[1]))
-            none += IMAGE_SCALE * IMAGE_NONE
-        return logits, none
+
+def _logits(
+    rows: NDArray[np.float32], owners: Sequence[int], has_query: bool, image: Sequence[float]
+) -> tuple[NDArray[np.float64], float]:
+    """Per plan, and of "none of these". ``rows``: those of the plans, then the query's if any."""
+    plans = rows[: len(owners)]
+    logits, none = np.zeros(max(owners) + 1), 0.0
+    if has_query:
+        logits += TEXT_SCALE * likeness(plans, owners, rows[-1])
+        none += TEXT_SCALE * TEXT_NONE
+    if image:
+        logits += IMAGE_SCALE * likeness(plans, owners, _unit(image))
+        none += IMAGE_SCALE * IMAGE_NONE
+    return logits, none
+
+
+def _comparable(image: tuple[float, ...], dimension: int) -> tuple[tuple[float, ...], str]:
+    """The photo's embedding, or nothing and why, where it can't lie in the text space."""
+    if len(image) in (0, dimension):
+        return image, ""
+    return (), (
+        f"; the photo was left out: its embedding has {len(image)} numbers, the texts' {dimension}"
+    )
 
 
 def query_text(hints: RouteHints) -> str:
@@ -224,13 +242,8 @@ def _abstain(reason: str) -> Routing:
     return Routing(ranked=(), none_score=1.0, chosen=None, confidence=0.0, reason=reason)
 
 
-def _unit(image: Sequence[float], dimension: int) -> NDArray[np.float32]:
+def _unit(image: Sequence[float]) -> NDArray[np.float32]:
     vector = np.asarray(image, dtype=np.float32)
-    if vector.shape != (dimension,):
-        raise InputError(
-            f"the image embedding has {vector.size} numbers, the text space {dimension}: "
-            "use a VLM aligned with this sentence encoder"
-        )
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9), dtype=np.float32)
 
 

@@ -98,9 +98,20 @@ def test_nothing_to_go_by_is_said(router):
     assert router.route((), RouteHints(note="x")).reason == "there is no plan to choose from"
 
 
-def test_an_embedding_of_another_space_is_refused(router):
-    with pytest.raises(InputError, match="text space"):
-        router.route(PLANS, RouteHints(image_embedding=(0.1, 0.2)))
+def test_a_photo_of_another_space_is_left_out_and_the_reason_says_so(router):
+    words = RouteHints(note="PV module, cell with crack")
+    with_photo = words.model_copy(update={"image_embedding": (0.1, 0.2)})
+    routing = router.route(PLANS, with_photo)
+    assert routing.ranked == router.route(PLANS, words).ranked
+    assert routing.chosen == "solar"
+    assert "photo was left out: its embedding has 2 numbers, the texts' 384" in routing.reason
+
+
+def test_with_only_a_photo_of_another_space_a_person_chooses(router):
+    routing = router.route(PLANS, RouteHints(image_embedding=(0.1, 0.2)))
+    assert routing.abstained
+    assert "no note" in routing.reason
+    assert "photo was left out" in routing.reason
 
 
 def test_doubled_plan_keys_are_refused(router):

@@ -20,11 +20,12 @@ from inspection.models import (
     Ticket,
 )
 from inspection.models.choices import FindingStatus, InspectionStatus, RunStatus, StepStatus
+from inspection.pipeline.settle import value_of
 from inspection.selectors.findings import current_findings
 from models_runtime.plans import DefectType, PlanSpec
+from models_runtime.slm.policy import evaluate
 
 FINISHED = (StepStatus.DONE, StepStatus.SKIPPED, StepStatus.FAILED)
-SEVERITIES = ("minor", "major", "critical")
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def gather(inspection: Inspection) -> Evidence:
         reviews=list(inspection.reviews.select_related("reviewer", "finding").order_by("-pk")),
         tickets=list(inspection.tickets.select_related("connector", "finding")),
         actions=_actions(inspection),
-        suggested=_by_policy(rows, spec),
+        suggested=_by_policy(inspection, rows, spec),
         duplicates=[photo for photo in photos if photo.duplicate_of],
     )
 
@@ -213,15 +214,14 @@ def _evidence_link(reference: str, by_id: dict[str, FindingRow]) -> tuple[str, s
     return (kind, "#photo")
 
 
-def _by_policy(rows: list[FindingRow], spec: PlanSpec | None) -> str:
-    """The disposition that the plan's policy gives to the findings in force."""
-    if spec is None:
+def _by_policy(inspection: Inspection, rows: list[FindingRow], spec: PlanSpec | None) -> str:
+    """The disposition that the plan's policy gives to the findings in force, "" where findings say
+    nothing: there never was one, or the unit could not be judged, so that none is no good sign."""
+    unjudged = inspection.abstained or inspection.status == InspectionStatus.FAILED
+    if spec is None or unjudged or not rows:
         return ""
     kept = [row.finding for row in rows if row.finding.status != FindingStatus.REJECTED]
-    if not kept:
-        return "accept"
-    worst = max(kept, key=lambda finding: SEVERITIES.index(finding.severity)).severity
-    return str(getattr(spec.policy, worst))
+    return evaluate(spec, map(value_of, kept)).disposition.value
 
 
 def overlay(evidence: Evidence) -> dict[str, Any]:

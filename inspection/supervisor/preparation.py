@@ -24,6 +24,8 @@ from inspection.supervisor.options import demo_wanted
 from inspection.supervisor.services import Services
 
 MOST_OUTPUT = 4000
+NO_SITE = "No site yet"
+"""The beginning of what `manage.py site` prints where there is none."""
 
 
 class Interrupted(Exception):
@@ -85,6 +87,16 @@ class Preparation:
         self.log_ins.write_text(told)
         self.done("demo", "made")
         return True
+
+    def first_site(self) -> str:
+        """How to make the first site, "" where there is one; then it is not asked again."""
+        if self.log_ins.exists() or not has_command("site") or not self.needed("site", "there"):
+            return ""
+        told = self._django("site")
+        if NO_SITE in told:
+            return told[told.index(NO_SITE) :].strip()
+        self.done("site", "there")
+        return ""
 
     def _django(self, *words: str) -> str:
         """Run a management command; returns what it printed. It ends early on a stop."""

@@ -75,6 +75,7 @@ class Supervisor:
     running: list[Child] = field(default_factory=list)
     tails: dict[str, LogTail] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
+    first_site: str = ""
 
     def run(self) -> None:
         """Start, serve until asked to stop, stop. Raises SupervisorError with what to do."""
@@ -101,6 +102,7 @@ class Supervisor:
         preparation.migrate(always=services.postgres is None)
         preparation.collect_static()
         preparation.demo()
+        self.first_site = preparation.first_site()
 
     def _serve(self, services: Services) -> None:
         self._launch(Child(children.web(self.address), self.layout))
@@ -139,6 +141,8 @@ class Supervisor:
         self.console.say(f"Loupe is ready after {took:.1f} s: {self.address.url}")
         if self.layout.log_ins.exists():
             self.console.say(self.layout.log_ins.read_text().strip())
+        if self.first_site:
+            self.console.say(self.first_site)
         self.console.say(f"Ctrl-C stops everything. Logs: {self.layout.logs}")
 
     def _look_after_children(self) -> None:

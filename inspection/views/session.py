@@ -1,4 +1,4 @@
-"""Signing in and out, and the choice of a site."""
+"""Signing in and out, one's own password, and the choice of a site."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import path, reverse
+from django.urls import path, reverse, reverse_lazy
 from django.views.decorators.http import require_POST
 
 from inspection.access import SESSION_SITE
+from inspection.forms.account import OwnPasswordForm
 from inspection.models import Membership, Site
 
 
@@ -24,6 +26,21 @@ class SignIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         demo = settings.SHOW_DEMO and Site.objects.filter(slug="demo").exists()
         return super().get_context_data(**kwargs) | {"demo": demo}
+
+
+class OwnPassword(PasswordChangeView):
+    """For everybody who is signed in; other browsers they are signed in at are signed out."""
+
+    template_name = "account/password.html"
+    form_class = OwnPasswordForm
+    success_url = reverse_lazy("home")
+
+    def form_valid(self, form: OwnPasswordForm) -> HttpResponse:
+        messages.success(self.request, "Your password is changed.")
+        return super().form_valid(form)
+
+    def form_invalid(self, form: OwnPasswordForm) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
 
 
 @login_required
@@ -42,5 +59,6 @@ def switch_site(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("sign-in/", SignIn.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
+    path("password/", OwnPassword.as_view(), name="password"),
     path("switch-site/", switch_site, name="switch-site"),
 ]

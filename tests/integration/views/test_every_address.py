@@ -55,6 +55,7 @@ ADDRESSES: dict[str, Expected] = {
     "favicon.ico": Expected(role="", answer=302),
     "sign-in/": Expected(role="", post=True),
     "sign-out/": Expected(role="", get=False, post=True),
+    "password/": page(post=True),
     "switch-site/": act("operator", answer=404),
     "upload/": page(),
     "inspections/": page(),

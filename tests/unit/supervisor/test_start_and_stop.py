@@ -171,6 +171,21 @@ def test_no_demo_is_made_where_none_is_wanted(commands, preparation, monkeypatch
     assert commands == []
 
 
+def test_how_to_make_the_first_site_is_told_until_there_is_one(preparation, monkeypatch):
+    answers = ["a warning\nNo site yet. Make one: x\n", "Lid works\n"]
+    monkeypatch.setattr(Preparation, "_django", lambda self, *words: answers.pop(0))
+    assert preparation.first_site() == "No site yet. Make one: x"
+    assert preparation.first_site() == ""
+    assert preparation.first_site() == ""
+    assert answers == []
+
+
+def test_beside_the_demo_no_first_site_is_asked_for(commands, preparation):
+    preparation.demo()
+    assert preparation.first_site() == ""
+    assert commands == ["demo"]
+
+
 def test_a_failing_command_says_why(preparation):
     with pytest.raises(SupervisorError, match=r"no-such-command.*failed(.|\n)*Unknown command"):
         preparation._django("no-such-command")

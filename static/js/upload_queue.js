@@ -180,7 +180,9 @@ export class UploadQueue {
         this.items.set(key, item);
         byId.set(row.id, item);
       }
-      if (item.state !== "sending" && item.state !== "queued") this.take(item, row);
+      // Of a file that is still on its way, this side knows more than the server.
+      const isOnItsWay = row.status === "receiving" && item.state === "failed";
+      if (!isOnItsWay && !["queued", "sending"].includes(item.state)) this.take(item, row);
     }
   }
 

@@ -366,7 +366,7 @@ def test_an_upload_goes_on_after_signing_in_again_in_another_tab(
     page, user = reviewer, screens.users["reviewer"]
     user.set_password(PASSWORD)
     user.save()
-    page.goto("/upload/")
+    sign_in(page, user.username, PASSWORD)
     page.route("**/chunks/*", lambda route: route.fulfill(status=401))
     page.locator("#files").set_input_files(make_big(tmp_path))
     expect(page.locator(".file[data-state=failed]")).to_contain_text("Your sign-in has ended")

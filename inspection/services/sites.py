@@ -14,7 +14,7 @@ from inspection.models import Membership, Site, User
 from inspection.models.choices import Role
 from inspection.services import demo
 
-LONGEST_SLUG = 50
+LONGEST_NAME, LONGEST_SLUG, LONGEST_USERNAME = 100, 50, 150
 
 
 class SiteRefusedError(Exception):
@@ -48,10 +48,10 @@ def make_site(name: str, username: str) -> Made:
 
 def _site(name: str) -> tuple[Site, bool]:
     slug = slugify(name)[:LONGEST_SLUG].strip("-")
-    longest = Site._meta.get_field("name").max_length
-    if not slug or len(name) > longest:
+    if not slug or len(name) > LONGEST_NAME:
         raise SiteRefusedError(
-            f"Give the site a name with Latin letters or digits, of at most {longest} characters."
+            "Give the site a name with Latin letters or digits, of at most "
+            f"{LONGEST_NAME} characters."
         )
     if slug == demo.SLUG:
         raise SiteRefusedError(f"“{name}” is the name of the demo. Choose another.")
@@ -75,7 +75,7 @@ def _user(username: str) -> tuple[User, str]:
         UnicodeUsernameValidator()(username)
     except ValidationError as error:
         raise SiteRefusedError(f"The user name can't be “{username}”: {error.message}") from None
-    if len(username) > User._meta.get_field("username").max_length:
+    if len(username) > LONGEST_USERNAME:
         raise SiteRefusedError("The user name is too long.")
     password = secrets.token_urlsafe(12)
     return User.objects.create_user(username=username, password=password), password

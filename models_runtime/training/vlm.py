@@ -1,4 +1,4 @@
-"""Train Loupe-VLM from scratch on real photos and drawn ones; resumable, sized by wall time.
+"""Train Loupe-VLM from scratch on real photos and drawn ones; resumable, sized by time.
 
     python -m models_runtime.training.vlm --data ../shared/data --minutes 55 --threads 1
 
@@ -13,13 +13,13 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from models_runtime.contracts import TextEmbedder
@@ -65,6 +65,13 @@ LESSONS: dict[str, tuple[Lesson, ...]] = {
 of one domain alone would pull the heads towards it, and the next step back."""
 
 GROUP_SHARE = {"meaning": 1.0, "places": 0.5, "world": 0.2}
+TEACH: dict[str, tuple[dict[str, float], float]] = {
+    "both": (GROUP_SHARE, 0.0),
+    "shows": ({"meaning": 1.0, "world": 0.25}, 0.4),
+    "finds": ({"places": 1.0}, 0.0),
+}
+"""What a run teaches, as ``Recipe.groups`` and ``Recipe.mix``. The shipped networks began as one
+that learned both, and then each went on with its own."""
 GROUP_WEIGHT = {"meaning": 1.0, "places": 0.25, "world": 0.5}
 
 TINY = Shape((16, 24, 32, 48), (1, 1, 1, 1), 16)
@@ -73,7 +80,7 @@ TINY = Shape((16, 24, 32, 48), (1, 1, 1, 1), 16)
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What one run is made of; ``minutes`` is wall time of training itself."""
+    """What one run is made of; ``minutes`` of processor time per thread, whatever else runs."""
 
     minutes: float = 55.0
     rate: float = 2e-3
@@ -86,6 +93,10 @@ class Recipe:
     place_sizes: tuple[int, ...] = (192, 224, 224, 256)
     """Sizes of views in which places are taught."""
     batch_share: float = 1.0
+    groups: Mapping[str, float] = field(default_factory=lambda: dict(GROUP_SHARE))
+    """Groups of lessons, and in which share of the steps each has its turn."""
+    mix: float = 0.0
+    """Views without places are mixed in pairs (mixup, Zhang et al. 2018) by Beta(mix, mix)."""
 
 
 class Trainer:
@@ -119,13 +130,13 @@ class Trainer:
 
     def step(self) -> dict[str, float]:
         """Train on one batch of each group; return the losses by lesson."""
-        began = time.monotonic()
+        began = _clock()
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate * _schedule(self.progress, self.steps)
         self.optimizer.zero_grad(set_to_none=True)
         losses = {}
         for name, lessons in self.lessons.items():
-            if not lessons or self.numbers.random() >= GROUP_SHARE[name]:
+            if not lessons or self.numbers.random() >= self.recipe.groups.get(name, 0.0):
                 continue
             weights = np.array([lesson.weight for lesson in lessons])
             pick = int(self.numbers.choice(len(weights), p=weights / weights.sum()))
@@ -137,7 +148,7 @@ class Trainer:
         self.optimizer.step()
         self._follow()
         self.steps += 1
-        self.spent += time.monotonic() - began
+        self.spent += _clock() - began
         return losses
 
     @torch.no_grad()
@@ -169,9 +180,25 @@ class Trainer:
                 view if photo.drawn else paint_on(view, lesson.domain, self.numbers)
                 for photo, view in zip(photos, views, strict=True)
             ]
-        encoded = self.model(_tensor(views), meaning=not lesson.places, places=lesson.places)
+        pixels = _tensor(views)
         if lesson.places:
-            return self._defects(encoded, views, lesson.domain)
+            return self._defects(self.model(pixels, meaning=False), views, lesson.domain)
+        return self._mixed(pixels, photos)
+
+    def _mixed(self, pixels: Tensor, photos: Sequence[Photo]) -> Tensor:
+        """What is shown, of views as they are or mixed in pairs."""
+        mix = self.recipe.mix
+        share = float(self.numbers.beta(mix, mix)) if mix else 1.0
+        order = self.numbers.permutation(len(photos))
+        if share < 1:
+            pixels = share * pixels + (1 - share) * pixels[torch.from_numpy(order)]
+        encoded = self.model(pixels, places=False)
+        loss = share * self._shown(encoded, photos)
+        if share < 1:
+            loss = loss + (1 - share) * self._shown(encoded, [photos[int(i)] for i in order])
+        return loss
+
+    def _shown(self, encoded: Encoded, photos: Sequence[Photo]) -> Tensor:
         return self._choices(encoded, photos) + 0.3 * self._truths(encoded, photos)
 
     def _balanced(self, pool: list[Photo], count: int, lesson: Lesson) -> list[Photo]:
@@ -283,6 +310,12 @@ class Trainer:
         (folder / "new.pt").replace(folder / "last.pt")
         save_file(self.average.state_dict(), folder / "average.safetensors")
 
+    def start_from(self, trained: Path) -> None:
+        """Begin with the averaged weights of another run."""
+        tensors = load_file(trained)
+        self.model.load_state_dict(tensors)
+        self.average.load_state_dict(tensors)
+
     def resume(self, folder: Path) -> bool:
         """Go on where a run in this folder stopped; False where there is none."""
         if not (folder / "last.pt").exists():
@@ -294,6 +327,10 @@ class Trainer:
         self.spent, self.steps, self.seen = state["spent"], state["steps"], state["seen"]
         self.numbers.bit_generator.state = json.loads(state["numbers"])
         return True
+
+
+def _clock() -> float:
+    return time.process_time() / torch.get_num_threads()
 
 
 _QUESTION_WEIGHT = {"category": 1.0, "item": 0.7, "group": 0.4, "age": 0.25}
@@ -417,16 +454,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--drawn", type=int, default=500, help="drawn photos of each kind")
     parser.add_argument("--limit", type=int, default=None, help="photos per data set")
+    parser.add_argument("--start", type=Path, help="weights of an earlier run to begin with")
+    parser.add_argument("--teach", choices=list(TEACH), default="both")
     parser.add_argument("--check-every", type=float, default=360.0, help="seconds")
     parser.add_argument("--toy", action="store_true", help="a tiny network, for trying out")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     began = time.monotonic()
     photos = vlm_data.load(args.data, limit=args.limit) + vlm_data.draw(args.drawn)
-    recipe = Recipe(minutes=args.minutes)
+    groups, mix = TEACH[args.teach]
+    recipe = Recipe(minutes=args.minutes, groups=groups, mix=mix)
     embedder = load_minilm(EngineSpec("embedded"))
     trainer = Trainer(photos, embedder, recipe, TINY if args.toy else Shape())
     resumed = trainer.resume(args.out)
+    if args.start and not resumed:
+        trainer.start_from(args.start)
     _say(f"{len(photos)} photos in {time.monotonic() - began:.0f} s, resumed: {resumed}")
     from models_runtime.training.vlm_checks import quick_check
 

@@ -2,8 +2,8 @@
 
     python -m models_runtime.training.vlm_eval --data ../shared/data
 
-Writes ``loupe_vlm.metrics.json`` beside the weights: each figure with its 95 % bootstrap interval
-and count. An attribute the engine abstained from counts as wrong.
+Writes ``loupe_vlm.metrics.json`` beside the weights, each figure with its 95 % bootstrap interval
+and count, and the table of the model card. An attribute the engine abstained from counts as wrong.
 """
 
 from __future__ import annotations
@@ -123,6 +123,8 @@ class Evaluation:
         finite = [v for v in spread if np.isfinite(v)] or [float("nan")]
         low, high = (round(float(np.quantile(finite, q)), 4) for q in (0.025, 0.975))
         value = round(measure(list(rows)), 4)
+        if not np.isfinite(value):
+            return
         self.figures[name] = {"mean": value, "low": low, "high": high, "n": len(rows)}
         print(f"{name}: {value} [{low}, {high}] n={len(rows)}", flush=True)
 
@@ -321,6 +323,22 @@ def commit() -> str:
     return done.stdout.strip()
 
 
+TABLE_HEAD = "| figure | mean | interval | n |\n|---|---|---|---|\n"
+
+
+def with_table(card: str, figures: Mapping[str, Mapping[str, Any]]) -> str:
+    """The model card with these figures in the place of its table. ValueError without one."""
+    before, found, after = card.partition(TABLE_HEAD)
+    if not found:
+        raise ValueError("the model card has no table of figures")
+    rest = after[after.index("\n\n") :] if "\n\n" in after else "\n"
+    lines = [
+        f"| {name} | {row['mean']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {row['n']} |"
+        for name, row in figures.items()
+    ]
+    return before + TABLE_HEAD + "\n".join(lines) + rest
+
+
 def main() -> None:
     """Command line of the evaluation."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -345,6 +363,9 @@ def main() -> None:
         "figures": run.figures,
     }
     args.to.write_text(json.dumps(told, indent=1) + "\n")
+    card = weights.FOLDER / f"{weights.NAME}.md"
+    if args.to.parent == card.parent:
+        card.write_text(with_table(card.read_text(), run.figures))
 
 
 if __name__ == "__main__":

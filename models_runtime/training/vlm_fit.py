@@ -1,7 +1,6 @@
 """After training: fit what turns Loupe-VLM's logits into probabilities, on held-out train photos.
 
-    python -m models_runtime.training.vlm_fit --data ../shared/data \\
-        --trained var/training/vlm/with_head.safetensors
+    python -m models_runtime.training.vlm_fit --data ../shared/data
 
 Writes ``loupe_vlm.safetensors`` (half precision) and ``loupe_vlm.json``. Val is never read.
 """
@@ -10,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +26,9 @@ from models_runtime.training.vlm_data import IGNORE, Bytes, Photo
 from models_runtime.training.vlm_views import View, nothing_known, paint_on
 from models_runtime.vlm import weights, words
 from models_runtime.vlm.boxes import GRID, Region, overlap, regions
-from models_runtime.vlm.embedded import resize
-from models_runtime.vlm.model import TEXT_DIM, LoupeVLM, Shape
-from models_runtime.vlm.outline import OutlineHead, both, describe
+from models_runtime.vlm.looks import as_tensor, outlined, resize, shown
+from models_runtime.vlm.model import TEXT_DIM, Networks, Shape, load_half
+from models_runtime.vlm.outline import OutlineHead, both
 from models_runtime.vlm.plan_texts import TextCache
 from models_runtime.vlm.weights import Fitted, Line, Memory
 
@@ -69,30 +68,30 @@ class Reader:
     """Runs the network over photos with each domain's canonical words."""
 
     def __init__(
-        self, model: LoupeVLM, cache: TextCache, fitted: Fitted, outline: OutlineHead | None
+        self, networks: Networks, cache: TextCache, fitted: Fitted, outline: OutlineHead | None
     ) -> None:
-        self.model, self.cache, self.fitted, self.outline = model, cache, fitted, outline
+        self.networks, self.cache, self.fitted, self.outline = networks, cache, fitted, outline
 
     @torch.inference_mode()
     def read(self, photo: Photo) -> Case:
         """One pass over one photo."""
-        small = self.model(_pixels(photo, self.fitted.meaning_side), places=False)
-        meaning, pooled = small.meaning[0].numpy(), small.pooled[0].numpy()
+        small = shown(self.networks.shows, [photo.pixels], self.fitted.meaning_side)
+        meaning, pooled = (rows[0].numpy() for rows in small)
         outlines = self._outlines(photo)
         types = list(words.domain(photo.domain).defects) if photo.domain else []
         if not types:
             return Case(photo, meaning, outlines, pooled, None, None)
         rows = torch.from_numpy(self.cache.rows([_canonical(photo.domain, t) for t in types]))
-        encoded = self.model(_pixels(photo, self.fitted.side), meaning=False)
-        places = self.model.read_places(encoded, rows)
-        whole = self.model.read_defects(encoded, rows, places)
+        finds = self.networks.finds
+        encoded = finds(as_tensor([photo.pixels], self.fitted.side), meaning=False)
+        places = finds.read_places(encoded, rows)
+        whole = finds.read_defects(encoded, rows, places)
         return Case(photo, meaning, outlines, pooled, whole[0].numpy(), places[0].numpy())
 
     def _outlines(self, photo: Photo) -> NDArray[np.float32]:
         if self.outline is None:
             return np.zeros(TEXT_DIM, np.float32)
-        described = torch.from_numpy(describe(photo.pixels))[None]
-        return np.asarray(self.outline(described)[0].numpy(), dtype=np.float32)
+        return np.asarray(outlined(self.outline, [photo.pixels])[0].numpy(), dtype=np.float32)
 
     def meanings(self, cases: Sequence[Case]) -> torch.Tensor:
         """What the engine will say the photos mean, (cases, 384)."""
@@ -105,12 +104,8 @@ class Reader:
     def choice(self, cases: Sequence[Case], answers: Sequence[str]) -> NDArray[np.float64]:
         """Logits (cases, answers) of a choice between plain words."""
         rows = torch.from_numpy(self.cache.rows([a.replace("-", " ") for a in answers]))
-        scale = self.model.choice_scale.exp()
+        scale = self.networks.shows.choice_scale.exp()
         return np.asarray((scale * self.meanings(cases) @ rows.T).double().numpy())
-
-
-def _pixels(photo: Photo, side: int) -> torch.Tensor:
-    return torch.from_numpy(resize(photo.pixels, side)).permute(2, 0, 1)[None].float() / 255.0
 
 
 def _canonical(domain: str, defect: str) -> str:
@@ -362,18 +357,20 @@ def logistic(rows: NDArray[np.float64], truth: NDArray[np.bool_], ridge: float =
 
 
 def fit_all(
-    model: LoupeVLM,
+    networks: Networks,
     photos: Sequence[Photo],
     shape: Shape,
     side: int,
     meaning_side: int,
     outline: OutlineHead | None = None,
 ) -> tuple[Memory, Fitted]:
-    """Fit everything for a trained network."""
+    """Fit everything for trained networks."""
     cache = TextCache(load_minilm(EngineSpec("embedded")))
-    sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(shape).items()}
+    sizes = {
+        "widths": list(shape.widths), "depths": list(shape.depths), "pyramid": shape.pyramid
+    }  # fmt: skip
     fitted = Fitted(shape=sizes, side=side, meaning_side=meaning_side)
-    reader = Reader(model, cache, fitted, outline)
+    reader = Reader(networks, cache, fitted, outline)
     remembered = [reader.read(p) for p in _sample(photos, "train", 150)]
     held = [reader.read(p) for p in _sample(photos, "holdout", 200)]
     memory = memory_of(remembered)
@@ -450,25 +447,24 @@ def main() -> None:
     """Command line of the fit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument(
-        "--trained", type=Path, default=Path("var/training/vlm/with_head.safetensors")
-    )
+    runs = Path("var/training")
+    parser.add_argument("--finds", type=Path, default=runs / "vlm_finds/average.safetensors")
+    parser.add_argument("--shows", type=Path, default=runs / "vlm_shows/average.safetensors")
     parser.add_argument("--outline", type=Path, default=Path("var/training/outline.safetensors"))
     parser.add_argument("--to", type=Path, default=weights.FOLDER / f"{weights.NAME}.safetensors")
     parser.add_argument("--side", type=int, default=GRID)
-    parser.add_argument("--meaning-side", type=int, default=128)
+    parser.add_argument("--meaning-side", type=int, default=112, help="chosen on holdout")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     photos = vlm_data.load(args.data) + vlm_data.draw(200)
-    tensors = load_file(args.trained)
-    # The second stage of training (vlm_head) leaves a head that begins with two inputs.
-    shape = replace(Shape(), outlines="meaning.0.norm.weight" in tensors)
-    model = LoupeVLM(shape).eval().requires_grad_(False)
-    model.load_state_dict(tensors)
-    outline = _outline(args.outline)
-    memory, fitted = fit_all(model, photos, shape, args.side, args.meaning_side, outline)
-    weights.save(model, memory, fitted, args.to, outline)
+    shape, outline = Shape(), _outline(args.outline)
+    networks = Networks(
+        shows=load_half(load_file(args.shows), replace(shape, finds=False)),
+        finds=load_half(load_file(args.finds), replace(shape, shows=False)),
+    )
+    memory, fitted = fit_all(networks, photos, shape, args.side, args.meaning_side, outline)
+    weights.save(networks, memory, fitted, args.to, outline)
     print(fitted.model_dump_json(indent=1))
 
 

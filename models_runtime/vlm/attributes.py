@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models_runtime.contracts import AttributeResult
 from models_runtime.plans import Characteristic, CharacteristicKind, PlanSpec
 from models_runtime.vlm import words
-from models_runtime.vlm.model import Encoded, LoupeVLM
+from models_runtime.vlm.model import Encoded, Networks
 from models_runtime.vlm.plan_texts import (
     TextCache,
     choice_vectors,
@@ -52,8 +52,10 @@ class Evidence:
 class AttributeReader:
     """Reads all characteristics of one plan; text vectors are made once per plan."""
 
-    def __init__(self, model: LoupeVLM, fitted: Fitted, cache: TextCache, plan: PlanSpec) -> None:
-        self._model, self._fitted, self._cache, self._plan = model, fitted, cache, plan
+    def __init__(
+        self, networks: Networks, fitted: Fitted, cache: TextCache, plan: PlanSpec
+    ) -> None:
+        self._networks, self._fitted, self._cache, self._plan = networks, fitted, cache, plan
 
     def read(self, encoded: Encoded, domain: str, evidence: Evidence) -> list[AttributeResult]:
         """One result per characteristic, in the plan's order. ``encoded`` holds one photo."""
@@ -91,7 +93,7 @@ class AttributeReader:
         self, asked: Characteristic, encoded: Encoded, domain: str
     ) -> NDArray[np.float64]:
         rows = torch.from_numpy(choice_vectors(self._cache, asked))
-        logits = self._model.read_choice(encoded, rows)[0].double()
+        logits = self._networks.shows.read_choice(encoded, rows)[0].double()
         chances = (logits / of_domain(self._fitted.choice_temperature, domain)).softmax(0)
         return np.asarray(chances.numpy(), dtype=np.float64)
 
@@ -132,8 +134,10 @@ class AttributeReader:
     def _whole(self, texts: list[list[str]], encoded: Encoded) -> NDArray[np.float64]:
         """Logit per entry: is there such a defect anywhere in the photo?"""
         rows = torch.from_numpy(np.stack([self._cache.mean(each) for each in texts]))
-        places = self._model.read_places(encoded, rows)
-        return np.asarray(self._model.read_defects(encoded, rows, places)[0].double().numpy())
+        places = self._networks.finds.read_places(encoded, rows)
+        return np.asarray(
+            self._networks.finds.read_defects(encoded, rows, places)[0].double().numpy()
+        )
 
     def _boolean(
         self, asked: Characteristic, encoded: Encoded, domain: str, evidence: Evidence
@@ -148,7 +152,7 @@ class AttributeReader:
         else:
             row = torch.from_numpy(self._cache.mean(texts))[None]
             slope, offset = self._fitted.truth
-            logit = float(self._model.read_truth(encoded, row)[0, 0])
+            logit = float(self._networks.shows.read_truth(encoded, row)[0, 0])
             chance = sigmoid(slope * logit + offset)
         holds = chance >= 0.5
         return AttributeResult(

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,7 +23,6 @@ from models_runtime.contracts import (
     EngineRef,
     Extraction,
     PhotoPixels,
-    Pixels,
     TextEmbedder,
 )
 from models_runtime.mlm.minilm import load as load_minilm
@@ -42,8 +39,9 @@ from models_runtime.vlm.attributes import (
 )
 from models_runtime.vlm.boxes import Region, overlap, regions, strongest
 from models_runtime.vlm.known import Fit, Kind, fit, kinds
-from models_runtime.vlm.model import Encoded, LoupeVLM
-from models_runtime.vlm.outline import OutlineHead, both, describe
+from models_runtime.vlm.looks import as_tensor, outlined, shown
+from models_runtime.vlm.model import Encoded, Networks
+from models_runtime.vlm.outline import OutlineHead, both
 from models_runtime.vlm.plan_texts import TextCache, defect_vectors, plausible_domains
 from models_runtime.vlm.weights import Fitted, Memory
 
@@ -74,14 +72,14 @@ class EmbeddedVLM:
 
     def __init__(
         self,
-        model: LoupeVLM,
+        networks: Networks,
         memory: Memory,
         fitted: Fitted,
         version: str,
         embedder: TextEmbedder,
         outline: OutlineHead | None = None,
     ) -> None:
-        self._model, self._memory, self._fitted = model, memory, fitted
+        self._networks, self._memory, self._fitted = networks, memory, fitted
         self._outline = outline
         self._cache = TextCache(embedder)
         self._ref = EngineRef(
@@ -94,7 +92,7 @@ class EmbeddedVLM:
 
     def extract(self, photos: Sequence[PhotoPixels], plan: PlanSpec) -> list[Extraction]:
         """One extraction per photo, in order."""
-        reader = AttributeReader(self._model, self._fitted, self._cache, plan)
+        reader = AttributeReader(self._networks, self._fitted, self._cache, plan)
         plausible = plausible_domains(self._cache, plan)
         made = []
         for photo, one, read in self._encode(photos, plan):
@@ -115,7 +113,9 @@ class EmbeddedVLM:
         The grid lies over the whole photo, whatever its shape.
         """
         with torch.inference_mode():
-            encoded = self._model(_tensor([photo], self._fitted.side), meaning=False)
+            encoded = self._networks.finds(
+                as_tensor([photo.pixels], self._fitted.side), meaning=False
+            )
         return np.asarray(encoded.coarse[0].float().numpy(), dtype=np.float32)
 
     def _encode(
@@ -131,36 +131,25 @@ class EmbeddedVLM:
             batch = photos[start : start + BATCH]
             with torch.inference_mode():
                 encoded = self._look(batch)
-                seen = kinds(self._model, self._memory, self._fitted, self._cache, encoded)
+                seen = kinds(self._networks.shows, self._memory, self._fitted, self._cache, encoded)
                 for number, photo in enumerate(batch):
                     one = _single(encoded, number)
                     made.append((photo, one, self._read(one, rows, seen[number])))
         return made
 
     def _look(self, photos: Sequence[PhotoPixels]) -> Encoded:
-        """One pass, at two scales: small for what is shown, large for what is wrong with it."""
-        pixels = _tensor(photos, self._fitted.meaning_side)
-        small = self._model(pixels, places=False)
-        # A garment is the same in a mirror: two looks are worth more than one.
-        mirrored = self._model(pixels.flip(3), places=False)
-        large: Encoded = self._model(_tensor(photos, self._fitted.side), meaning=False)
-        meaning = F.normalize(small.meaning + mirrored.meaning, dim=1)
+        """At two scales: small for what is shown, large for what is wrong with it."""
+        pixels = [photo.pixels for photo in photos]
+        meaning, pooled = shown(self._networks.shows, pixels, self._fitted.meaning_side)
+        large: Encoded = self._networks.finds(as_tensor(pixels, self._fitted.side), meaning=False)
         if self._outline is not None:
-            meaning = both(meaning, self._outlines(photos), self._fitted.outline_share)
-        return replace(large, meaning=meaning, pooled=small.pooled)
-
-    def _outlines(self, photos: Sequence[PhotoPixels]) -> Tensor:
-        """What the outlines of the photos and of their mirror images mean: (n, 384)."""
-        assert self._outline is not None
-        ways = [
-            torch.from_numpy(np.stack([describe(way(photo.pixels)) for photo in photos]))
-            for way in (np.ascontiguousarray, _mirrored)
-        ]
-        return F.normalize(self._outline(ways[0]) + self._outline(ways[1]), dim=1)
+            outline = outlined(self._outline, pixels)
+            meaning = both(meaning, outline, self._fitted.outline_share)
+        return replace(large, meaning=meaning, pooled=pooled)
 
     def _read(self, one: Encoded, rows: Tensor, kind: Kind) -> Readings:
-        places = self._model.read_places(one, rows)
-        whole = self._model.read_defects(one, rows, places)
+        places = self._networks.finds.read_places(one, rows)
+        whole = self._networks.finds.read_defects(one, rows, places)
         slope, offset = of_domain(self._fitted.anything, kind.domain)
         anything = float(whole.logsumexp(1))
         return Readings(
@@ -231,7 +220,7 @@ def load(spec: EngineSpec) -> EmbeddedVLM:
     path = Path(spec.target) if spec.target else weights.FOLDER / f"{weights.NAME}.safetensors"
     read = weights.load(path)
     minilm = load_minilm(EngineSpec("embedded"))
-    return EmbeddedVLM(read.model, read.memory, read.fitted, read.version, minilm, read.outline)
+    return EmbeddedVLM(read.networks, read.memory, read.fitted, read.version, minilm, read.outline)
 
 
 def box_chance(
@@ -240,23 +229,6 @@ def box_chance(
     """Calibrated chance that a box is a true finding, from its peak, its photo and its area."""
     peak, photo, area, offset = box_weights
     return sigmoid(peak * region.peak + photo * whole + area * np.log(region.share) + offset)
-
-
-def resize(pixels: Pixels, side: int) -> Pixels:
-    """Shrink (or enlarge) to side x side, as in training; proportions are not kept."""
-    small = max(pixels.shape[:2]) > side
-    how = cv2.INTER_AREA if small else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (side, side), interpolation=how), dtype=np.uint8)
-
-
-def _tensor(photos: Sequence[PhotoPixels], side: int) -> Tensor:
-    stacked = np.stack([resize(photo.pixels, side) for photo in photos])
-    pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255.0
-    return pixels.contiguous(memory_format=torch.channels_last)
-
-
-def _mirrored(pixels: Pixels) -> Pixels:
-    return np.ascontiguousarray(pixels[:, ::-1])
 
 
 def _single(encoded: Encoded, number: int) -> Encoded:

@@ -26,12 +26,12 @@ class Kind:
 
 
 def kinds(
-    model: LoupeVLM, memory: Memory, fitted: Fitted, cache: TextCache, encoded: Encoded
+    shows: LoupeVLM, memory: Memory, fitted: Fitted, cache: TextCache, encoded: Encoded
 ) -> list[Kind]:
     """Judge every photo of a batch."""
     captions = [cache.mean(domain.captions) for domain in words.DOMAINS]
     rows = torch.from_numpy(np.stack([*captions, cache.mean(words.UNKNOWN)]))
-    judged = model.read_choice(encoded, rows).softmax(1)
+    judged = shows.read_choice(encoded, rows).softmax(1)
     remembered = memory.chances(encoded.pooled)
     if remembered is not None:
         judged = (judged + remembered) / 2

@@ -11,6 +11,7 @@ locked-text tuning (Zhai et al. 2022): the text encoder stays as it is, the imag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,10 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models_runtime.vlm.outlines import FEATURES, Outlines
-
 TEXT_DIM = 384
-HIDDEN = 384
 STRIDE = 4
 """Photo pixels (after resizing) per cell of ``places``."""
 COARSE_STRIDE = 8
@@ -37,8 +35,10 @@ class Shape:
     widths: tuple[int, int, int, int] = (32, 64, 160, 320)
     depths: tuple[int, int, int, int] = (1, 1, 2, 2)
     pyramid: int = 48
-    outlines: bool = False
-    """Does the meaning also lean on outlines.py? Its head is then trained in a second stage."""
+    shows: bool = True
+    """Has it the head for what a photo shows?"""
+    finds: bool = True
+    """Has it those for what is wrong, and where?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,29 +129,26 @@ class LoupeVLM(nn.Module):
             _stage(widths[max(0, i - 1)], width, depth, 1 if i == 0 else 2)
             for i, (width, depth) in enumerate(zip(widths, shape.depths, strict=True))
         )
-        self.pyramid = Pyramid(widths, pyramid)
         features = widths[2] + 2 * widths[3]
-        self.outlines = Outlines() if shape.outlines else None
-        self.meaning = meaning_head(features, shape.outlines)
-        self.evidence = nn.Sequential(
-            nn.LayerNorm(features + pyramid),
-            nn.Linear(features + pyramid, TEXT_DIM),
-            nn.GELU(),
-            nn.Linear(TEXT_DIM, TEXT_DIM),
-        )
-        self.place_norm = nn.LayerNorm(pyramid)
-        self.place_text = nn.Linear(TEXT_DIM, pyramid, bias=False)
-        self.choice_scale = nn.Parameter(torch.tensor(3.0))
-        self.truth_scale = nn.Parameter(torch.tensor(2.0))
-        self.truth_bias = nn.Parameter(torch.tensor(-1.0))
-        self.place_scale = nn.Parameter(torch.tensor(2.0))
-        self.place_bias = nn.Parameter(torch.tensor(-3.5))
-        self.whole = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
+        if shape.shows:
+            self.meaning = _head(features)
+            self.choice_scale = nn.Parameter(torch.tensor(3.0))
+            self.truth_scale = nn.Parameter(torch.tensor(2.0))
+            self.truth_bias = nn.Parameter(torch.tensor(-1.0))
+        if shape.finds:
+            self.pyramid = Pyramid(widths, pyramid)
+            self.evidence = _head(features + pyramid)
+            self.place_norm = nn.LayerNorm(pyramid)
+            self.place_text = nn.Linear(TEXT_DIM, pyramid, bias=False)
+            self.place_scale = nn.Parameter(torch.tensor(2.0))
+            self.place_bias = nn.Parameter(torch.tensor(-3.5))
+            self.whole = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
 
     def forward(self, pixels: Tensor, meaning: bool = True, places: bool = True) -> Encoded:
         """Encode float (n, 3, h, w) in 0..1; with ``places``, h and w are multiples of 32.
 
-        ``meaning`` and ``places`` say which half is wanted; what belongs to the other is empty.
+        ``meaning`` and ``places`` say which half is wanted; what belongs to the other is empty. A
+        network that ``shape`` gave one half only can be asked for that half only.
         """
         x = self.stem((pixels - 0.5) / 0.25)
         maps = []
@@ -160,19 +157,13 @@ class LoupeVLM(nn.Module):
             maps.append(x)
         pooled = torch.cat([maps[2].mean((2, 3)), x.mean((2, 3)), x.amax((2, 3))], 1)
         nothing = pixels.new_zeros(0)
-        shown = self.mean_of(pooled, pixels) if meaning else nothing
+        shown = F.normalize(self.meaning(pooled), dim=1) if meaning else nothing
         if not places:
             return Encoded(shown, nothing, nothing, pooled, nothing)
         fine, coarse = self.pyramid(maps)
         evidence = self.evidence(torch.cat([pooled, fine.amax((2, 3))], 1))
         cells = self.place_norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return Encoded(shown, evidence, cells, pooled, torch.cat([maps[1], coarse], 1))
-
-    def mean_of(self, pooled: Tensor, pixels: Tensor) -> Tensor:
-        """What the photo means: (n, 384) unit rows."""
-        if self.outlines is not None:
-            pooled = torch.cat([pooled, self.outlines(pixels)], 1)
-        return F.normalize(self.meaning(pooled), dim=1)
 
     def read_choice(self, encoded: Encoded, texts: Tensor) -> Tensor:
         """Logits (n, options) of mutually exclusive texts (options, 384)."""
@@ -201,34 +192,30 @@ class LoupeVLM(nn.Module):
         )
 
 
-class Beside(nn.Module):
-    """Normalises learned features; outlines, which come normalised, pass beside them."""
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Two networks of one kind: what a photo shows is asked of one, what is wrong with it of the
+    other. Each was trained for its own question and holds the heads for it alone."""
 
-    def __init__(self, learned: int) -> None:
-        super().__init__()
-        self.learned = learned
-        self.norm = nn.LayerNorm(learned)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([0.5 * self.norm(x[:, : self.learned]), 4 * x[:, self.learned :]], 1)
+    shows: LoupeVLM
+    finds: LoupeVLM
 
 
-def meaning_head(features: int, outlines: bool) -> nn.Sequential:
+def load_half(tensors: Mapping[str, Tensor], shape: Shape) -> LoupeVLM:
+    """A network for use only, with those of the tensors that its shape calls for."""
+    model = LoupeVLM(shape).eval().requires_grad_(False)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def _head(features: int) -> nn.Sequential:
     """From features of the whole photo to the text space."""
-    if not outlines:
-        return nn.Sequential(
-            nn.LayerNorm(features),
-            nn.Linear(features, TEXT_DIM),
-            nn.GELU(),
-            nn.Linear(TEXT_DIM, TEXT_DIM),
-        )
     return nn.Sequential(
-        Beside(features),
-        nn.Dropout(0.3),
-        nn.Linear(features + FEATURES, HIDDEN),
+        nn.LayerNorm(features),
+        nn.Linear(features, TEXT_DIM),
         nn.GELU(),
-        nn.Dropout(0.5),
-        nn.Linear(HIDDEN, TEXT_DIM),
+        nn.Linear(TEXT_DIM, TEXT_DIM),
     )
 
 

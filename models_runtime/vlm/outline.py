@@ -67,7 +67,7 @@ def _blocks(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 class OutlineHead(nn.Module):
     """Descriptors (n, ``SIZE``) to unit vectors (n, 384) in the text space."""
 
-    def __init__(self, width: int = 768, dropout: float = 0.5) -> None:
+    def __init__(self, width: int = 512, dropout: float = 0.5) -> None:
         super().__init__()
         self.mean = nn.Buffer(torch.zeros(SIZE))
         self.spread = nn.Buffer(torch.ones(SIZE))

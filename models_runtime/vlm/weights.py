@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models_runtime.errors import FatalError
-from models_runtime.vlm.model import LoupeVLM, Shape
+from models_runtime.vlm.model import Networks, Shape, load_half
 from models_runtime.vlm.outline import OutlineHead
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 NAME = "loupe_vlm"
-MEMORY, OUTLINE = "memory.", "outline."
-"""Prefixes of tensors that are not the network's."""
+SHOWS, FINDS, MEMORY, OUTLINE = "shows.", "finds.", "memory.", "outline."
+"""Prefixes of the tensors of each part."""
 
 Line = tuple[float, float]
 """Slope and offset of a calibration: probability = sigmoid(slope * logit + offset)."""
@@ -30,9 +30,10 @@ class Fitted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     shape: dict[str, list[int] | int]
+    """Sizes of either network."""
     side: int = Field(default=256, ge=32, le=1024, multiple_of=32)
     """Photos are resized to side x side where defects are looked for."""
-    meaning_side: int = Field(default=128, ge=32, le=1024, multiple_of=16)
+    meaning_side: int = Field(default=112, ge=32, le=1024, multiple_of=16)
     """And to this where the question is what they show."""
     outline_share: float = Field(default=0.0, ge=0.0, le=1.0)
     """Weight of the outlines beside the network in what a photo means; 0 without a head."""
@@ -56,8 +57,7 @@ class Fitted(BaseModel):
         widths, depths, pyramid = (self.shape[k] for k in ("widths", "depths", "pyramid"))
         if not isinstance(widths, list) or not isinstance(depths, list):
             raise FatalError("loupe_vlm.json: widths and depths must be lists of four")
-        outlines = bool(self.shape.get("outlines", False))
-        return Shape(_four(widths), _four(depths), int(str(pyramid)), outlines)
+        return Shape(_four(widths), _four(depths), int(str(pyramid)))
 
 
 def _four(numbers: list[int]) -> tuple[int, int, int, int]:
@@ -111,9 +111,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All of an engine's files. ``outline`` is None where it has only the network."""
+    """All of an engine's files. ``outline`` is None where it has only the networks."""
 
-    model: LoupeVLM
+    networks: Networks
     memory: Memory
     fitted: Fitted
     outline: OutlineHead | None
@@ -121,13 +121,21 @@ class Loaded:
 
 
 def save(
-    model: LoupeVLM, memory: Memory, fitted: Fitted, path: Path, outline: OutlineHead | None = None
+    networks: Networks,
+    memory: Memory,
+    fitted: Fitted,
+    path: Path,
+    outline: OutlineHead | None = None,
 ) -> None:
     """Write half-precision weights and, beside them, the fitted figures as JSON."""
-    tensors = {k: v.detach().half().contiguous() for k, v in model.state_dict().items()}
+    parts: dict[str, nn.Module] = {SHOWS: networks.shows, FINDS: networks.finds}
     if outline is not None:
-        state = outline.state_dict().items()
-        tensors |= {OUTLINE + k: v.detach().half().contiguous() for k, v in state}
+        parts[OUTLINE] = outline
+    tensors = {
+        prefix + name: value.detach().half().contiguous()
+        for prefix, part in parts.items()
+        for name, value in part.state_dict().items()
+    }
     tensors |= {MEMORY + k: v.float().contiguous() for k, v in memory.tensors().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
@@ -136,7 +144,7 @@ def save(
 
 
 def load(path: Path) -> Loaded:
-    """Read weights and fitted figures; FatalError where a file is missing."""
+    """Read weights and fitted figures; FatalError where they are missing or of another kind."""
     config = path.with_suffix(".json")
     if not path.is_file() or not config.is_file():
         raise FatalError(f"no weights at {path}: install the package whole, or train them")
@@ -144,12 +152,17 @@ def load(path: Path) -> Loaded:
     fitted = Fitted.model_validate_json(config.read_bytes())
     version = hashlib.sha256(raw + config.read_bytes()).hexdigest()[:12]
     tensors = {k: v.float() for k, v in load_file(path).items()}
-    kept, drawn = _taken(tensors, MEMORY), _taken(tensors, OUTLINE)
-    model = LoupeVLM(fitted.network_shape()).eval().requires_grad_(False)
-    model.load_state_dict(tensors)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    shape, kept = fitted.network_shape(), _taken(tensors, MEMORY)
+    try:
+        networks = Networks(
+            shows=load_half(_taken(tensors, SHOWS), replace(shape, finds=False)),
+            finds=load_half(_taken(tensors, FINDS), replace(shape, shows=False)),
+        )
+    except (KeyError, RuntimeError) as error:
+        told = f"{path.name} was made for another version of Loupe-VLM: {error}"
+        raise FatalError(told) from None
     memory = Memory(kept["means"], kept["basis"], kept["centre"], kept["rest"], kept.get("judge"))
-    return Loaded(model, memory, fitted, _outline(drawn), version)
+    return Loaded(networks, memory, fitted, _outline(_taken(tensors, OUTLINE)), version)
 
 
 def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

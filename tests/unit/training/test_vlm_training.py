@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 
 from models_runtime.contracts import Architecture, Box, EngineRef
 from models_runtime.training import vlm_data
-from models_runtime.training.vlm import TINY, Recipe, Trainer
+from models_runtime.training.vlm import TEACH, TINY, Recipe, Trainer
 from models_runtime.training.vlm_checks import auroc
 from models_runtime.training.vlm_fit import Case, logistic, matches, memory_of, painted, true_boxes
 from models_runtime.training.vlm_views import cell_targets, look, nothing_known
 from models_runtime.vlm import words
+from models_runtime.vlm.model import load_half
 
 
 class Scattered:
@@ -45,6 +47,44 @@ def test_toy_training_lowers_the_loss(photos: list[vlm_data.Photo]) -> None:
     early = np.mean([x["garment"] for x in losses[:12] if "garment" in x])
     late = np.mean([x["garment"] for x in losses[-12:] if "garment" in x])
     assert late < 0.8 * early
+
+
+def test_each_half_goes_on_from_what_learned_both_and_leaves_the_other_alone(
+    photos: list[vlm_data.Photo], tmp_path: Path
+) -> None:
+    both = trainer(photos)
+    both.step()
+    both.save(tmp_path)
+    for teach, own, other in (("shows", "meaning.", "pyramid."), ("finds", "pyramid.", "meaning.")):
+        groups, mix = TEACH[teach]
+        recipe = Recipe(
+            minutes=10, sizes=(64,), place_sizes=(64,), batch_share=0.4, groups=groups, mix=mix
+        )
+        run = Trainer(photos, Scattered(), recipe, TINY)
+        run.start_from(tmp_path / "average.safetensors")
+        before = {name: value.clone() for name, value in run.model.state_dict().items()}
+        for _ in range(4):
+            run.step()
+        moved = {n for n, v in run.model.state_dict().items() if not torch.equal(v, before[n])}
+        assert any(name.startswith(own) for name in moved)
+        assert not any(name.startswith(other) for name in moved)
+
+
+def test_a_network_of_one_half_holds_and_answers_that_half_alone(
+    photos: list[vlm_data.Photo],
+) -> None:
+    whole = trainer(photos).average
+    shows = load_half(whole.state_dict(), replace(TINY, finds=False))
+    finds = load_half(whole.state_dict(), replace(TINY, shows=False))
+    pixels = torch.rand(2, 3, 64, 64)
+    texts = torch.nn.functional.normalize(torch.rand(3, 384), dim=1)
+    said = shows(pixels, places=False)
+    assert torch.allclose(said.meaning, whole(pixels, places=False).meaning, atol=1e-5)
+    seen, all_seen = finds(pixels, meaning=False), whole(pixels, meaning=False)
+    places = finds.read_places(seen, texts)
+    assert torch.allclose(places, whole.read_places(all_seen, texts), atol=1e-4)
+    assert not set(shows.state_dict()) & {"place_bias", "whole"}
+    assert not set(finds.state_dict()) & {"choice_scale", "truth_bias"}
 
 
 def test_a_stopped_run_goes_on_where_it_was(photos: list[vlm_data.Photo], tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ MOST_FINDINGS = 50
 
 _SAME_PLACE = 0.3
 _SAME_MASK = 0.8
+_AS_GOOD = 0.02
+"""Predicted IoUs that differ by less tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,20 @@ def _twin(merged: Sequence[Pointed], box: Box) -> int | None:
     return best[1] if best[0] >= _SAME_PLACE else None
 
 
+def _tightest_of_the_best(choices: Sequence[MaskCandidate]) -> MaskCandidate | None:
+    """Of masks that the segmenter thinks as good as each other, the one with the fewest pixels: a
+    mask that fills its box says no more than the box."""
+    top = max((c.predicted_iou for c in choices), default=0.0)
+    level = [c for c in choices if c.area > 0 and c.predicted_iou >= top - _AS_GOOD]
+    return min(level, key=lambda c: c.area, default=None)
+
+
 def _best_mask(
     choices: Sequence[MaskCandidate], copy: WorkingCopy, coarse: NDArray[np.bool_] | None
 ) -> tuple[Mask | None, float | None]:
     """The segmenter's best mask; else the comparison's coarse one; else none."""
-    best = max(choices, key=lambda c: c.predicted_iou, default=None)
-    if best is not None and best.area > 0 and best.predicted_iou >= HOPELESS_IOU:
+    best = _tightest_of_the_best(choices)
+    if best is not None and best.predicted_iou >= HOPELESS_IOU:
         pixels = masks.tidied(masks.decode(best.mask))
         in_photo = pixels if copy.scale == 1.0 else copy.mask_in_photo(pixels)
         return masks.encode(in_photo), best.predicted_iou

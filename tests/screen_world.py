@@ -196,7 +196,8 @@ def make_screens() -> Screens:
     )  # fmt: skip
     m.Report.objects.create(
         site=site, inspection=inspection, run=world.run, title="Inspection report",
-        writer="Template", claims=[{"text": "A dent.", "evidence": ["finding:f0", "triage"]}],
+        writer="template (no language model configured)",
+        claims=[{"text": "A dent.", "evidence": ["finding:f0", "triage"]}],
     )  # fmt: skip
     golden = m.GoldenPhoto.objects.create(
         site=site, plan=plan, image_key=stored(jpeg()), sha256="a" * 64, name="sound.jpg"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from models_runtime import masks
+from models_runtime import masks, outlining
 from models_runtime.contracts import (
     ActionInput,
     Architecture,
@@ -162,6 +162,20 @@ def test_empty_or_hopeless_mask_leaves_the_box(engine: Scripted) -> None:
     assert finding.area_px == 100
     assert (finding.length_px, finding.length_mm) == (10.0, 5.0), "the longer side of the box"
     assert "1 of 1 keep their box only" in done.record.reason
+
+
+def test_of_masks_as_good_as_each_other_the_tighter_one_is_taken() -> None:
+    loose, tight, small = np.zeros((3, 80, 120), bool)
+    loose[10:40, 20:60] = tight[10:40, 20:30] = small[10:12, 20:22] = True
+    choices = [
+        MaskCandidate(
+            mask=masks.encode(pixels), predicted_iou=sure, area=int(pixels.sum()), box=None
+        )
+        for pixels, sure in ((loose, 0.60), (tight, 0.59), (small, 0.30))
+    ]
+    best = outlining._tightest_of_the_best(choices)
+    assert best is choices[1]
+    assert outlining._tightest_of_the_best([]) is None
 
 
 def test_candidate_outside_the_photo_is_dropped() -> None:

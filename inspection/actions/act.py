@@ -77,7 +77,7 @@ def act_due(limit: int = 50) -> int:
         ~Exists(acted_on),
         status=InspectionStatus.DECIDED,
         decided_at__range=(now - LOOK_BACK, now - GRACE),
-        current_run__status=RunStatus.DONE,
+        current_run__status__in=[RunStatus.DONE, RunStatus.FAILED],
         plan_version__isnull=False,
     ).order_by("decided_at")
     found = list(late.values_list("pk", flat=True)[:limit])

@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from inspection.models.base import SiteModel, one_of
 from inspection.models.choices import UploadStatus
@@ -45,6 +46,14 @@ class Upload(SiteModel):
                 fields=["site", "batch", "client_key"], name="upload_once_per_batch"
             ),
             one_of("status", UploadStatus),
+        ]
+        indexes = [
+            # The sweeper asks for these every few seconds, and they are few.
+            models.Index(
+                fields=["status", "updated_at"],
+                name="upload_unfinished",
+                condition=Q(status__in=["receiving", "received"]),
+            )
         ]
 
 

@@ -2,7 +2,7 @@
 
     python -m models_runtime.training.vlm_outline --data ../shared/data
 
-About ten minutes of one core, most of it for describing views. ``vlm_fit`` puts the head into the
+About twenty minutes of one core. ``vlm_fit`` puts the head into the
 shipped weights.
 """
 

@@ -350,6 +350,13 @@ def test_a_decision_is_not_acted_on_in_the_middle_of_a_run(works, woken):
     assert act_due() == 1
 
 
+def test_a_decision_on_a_unit_that_the_models_could_not_judge_is_found_too(works, woken):
+    unit = works.judged()
+    Run.objects.filter(pk=unit.current_run_id).update(status=RunStatus.FAILED)
+    decide(works, unit)
+    assert act_due() == 1
+
+
 def test_a_verdict_that_changes_while_actions_are_planned_is_planned_for_again(works):
     unit = works.judged("hole")
 

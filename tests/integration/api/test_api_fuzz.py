@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
@@ -14,11 +12,10 @@ from pipeline_world import make_member
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from inspection.models import ApiToken
 from inspection.models.choices import Role
+from inspection.services.members import create_token
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
-TOKEN = "a token of the fuzzer"
 
 
 schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
@@ -27,18 +24,12 @@ schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_applica
 @pytest.fixture
 def token(world):
     member = make_member(world.site, Role.MANAGER)
-    ApiToken.objects.create(
-        site=world.site,
-        membership=member,
-        name="fuzz",
-        prefix=TOKEN[:8],
-        digest=hashlib.sha256(TOKEN.encode()).hexdigest(),
-    )
+    _, secret = create_token(member, "fuzz")
     # Like Django's own test client: the end of a request must not close the test's transaction.
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
-    yield TOKEN
+    yield secret
     for signal in signals:
         signal.connect(close_old_connections)
 

@@ -1,30 +1,66 @@
 """Calibration: making a confidence of 0.8 be right in 8 of 10 cases, and measuring whether it is.
 
 Temperature scaling and expected calibration error: Guo et al. 2017, "On Calibration of Modern
-Neural Networks". Platt scaling with smoothed targets: Platt 1999. Numpy only.
+Neural Networks". Platt scaling with smoothed targets: Platt 1999. Beta calibration: Kull, Silva
+Filho & Flach 2017. Isotonic calibration: Zadrozny & Elkan 2002, by pooling adjacent violators.
+The plug-in error is too large on few cases, because each bin's share of right answers is noisy;
+by how much is told by consistency resampling (Bröcker & Smith 2007, "Increasing the reliability of
+reliability diagrams") and taken out of the squared error by Bröcker 2012 and Kumar, Liang & Ma
+2019, "Verified Uncertainty Calibration". Numpy only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models_runtime.binomial import clopper_pearson
+
 Numbers = NDArray[np.float64]
+Binning = Literal["equal width", "equal mass"]
+"""Bins of the same width of confidence, or of about the same number of cases."""
+
+NOISE_SEED = 0
 
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Cases with a confidence in ``[low, high)``: their mean confidence and share of right ones."""
+    """Cases with a confidence in ``[low, high)``: their mean confidence and share of right ones.
+
+    Bins of equal mass reach from their least to their largest confidence, both included.
+    """
 
     low: float
     high: float
     count: int
     confidence: float
     accuracy: float
+
+    @property
+    def hits(self) -> int:
+        """How many cases were right."""
+        return round(self.accuracy * self.count)
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Clopper–Pearson interval of the share of right answers in this bin."""
+        return clopper_pearson(self.hits, self.count, confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationNoise:
+    """Plug-in errors that a perfectly calibrated model would show on these cases by chance.
+
+    ``mean`` of the resamples and their 95 % quantile ``limit``: an error below ``limit`` is no
+    sign of bad calibration.
+    """
+
+    mean: float
+    limit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +72,30 @@ class Platt:
 
     def __call__(self, scores: Numbers) -> Numbers:
         return sigmoid(self.slope * np.asarray(scores, dtype=np.float64) + self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class BetaCalibration:
+    """Probability = sigmoid(rise · ln p − fall · ln(1 − p) + offset), of a probability p."""
+
+    rise: float
+    fall: float
+    offset: float
+
+    def __call__(self, probabilities: Numbers) -> Numbers:
+        sure, doubt = _log_odds_parts(probabilities)
+        return sigmoid(self.rise * sure + self.fall * doubt + self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """A rising line through ``scores`` and ``chances`` (both ascending); level outside them."""
+
+    scores: tuple[float, ...]
+    chances: tuple[float, ...]
+
+    def __call__(self, scores: Numbers) -> Numbers:
+        return np.asarray(np.interp(np.asarray(scores, np.float64), self.scores, self.chances))
 
 
 def sigmoid(values: Numbers) -> Numbers:
@@ -58,31 +118,92 @@ def softmax(logits: Numbers, temperature: float = 1.0) -> Numbers:
 
 
 def reliability(
-    confidence: Numbers, correct: NDArray[np.bool_], bins: int = 10
+    confidence: Numbers,
+    correct: NDArray[np.bool_],
+    bins: int = 10,
+    binning: Binning = "equal width",
 ) -> list[ReliabilityBin]:
-    """Sort cases into equal-width bins of confidence; empty bins are left out."""
+    """Sort cases into bins of confidence for a reliability diagram; empty bins are left out.
+
+    ``confidence`` and ``correct``: (cases,). With equal mass, ties stay together, and there are
+    fewer bins than asked where that leaves some empty or would leave less than two cases in each.
+    """
     sure, right = _checked(confidence, correct)
-    place = np.minimum((sure * bins).astype(int), bins - 1)
+    place = _places(sure, bins, binning)
+    found = [(index, sure[place == index], right[place == index]) for index in np.unique(place)]
     return [
         ReliabilityBin(
-            low=index / bins,
-            high=(index + 1) / bins,
-            count=int(inside.sum()),
-            confidence=float(sure[inside].mean()),
-            accuracy=float(right[inside].mean()),
+            low=index / bins if binning == "equal width" else float(inside.min()),
+            high=(index + 1) / bins if binning == "equal width" else float(inside.max()),
+            count=len(inside),
+            confidence=float(inside.mean()),
+            accuracy=float(hits.mean()),
         )
-        for index in range(bins)
-        if (inside := place == index).any()
+        for index, inside, hits in found
     ]
 
 
 def expected_calibration_error(
-    confidence: Numbers, correct: NDArray[np.bool_], bins: int = 10
+    confidence: Numbers,
+    correct: NDArray[np.bool_],
+    bins: int = 10,
+    binning: Binning = "equal width",
 ) -> float:
-    """Mean distance between confidence and accuracy, weighted by cases; 0 is perfect."""
-    found = reliability(confidence, correct, bins)
+    """Mean distance between confidence and accuracy, weighted by cases; 0 is perfect.
+
+    The plug-in estimate. A perfect model's is above 0 too: see ``calibration_noise``.
+    """
+    sure, right = _checked(confidence, correct)
+    return _plug_in_error(sure, right, _places(sure, bins, binning))
+
+
+def calibration_noise(
+    confidence: Numbers,
+    bins: int = 10,
+    binning: Binning = "equal width",
+    resamples: int = 1000,
+    seed: int = NOISE_SEED,
+) -> CalibrationNoise:
+    """The plug-in error by chance alone: answers drawn right with just the stated confidence.
+
+    Consistency resampling of Bröcker & Smith 2007, with the bins that the data have.
+    """
+    sure, _ = _checked(confidence, np.zeros(len(confidence), bool))
+    place = _places(sure, bins, binning)
+    draws = np.random.default_rng(seed)
+    errors = [_plug_in_error(sure, draws.random(len(sure)) < sure, place) for _ in range(resamples)]
+    return CalibrationNoise(float(np.mean(errors)), float(np.quantile(errors, 0.95)))
+
+
+def squared_calibration_error(
+    confidence: Numbers,
+    correct: NDArray[np.bool_],
+    bins: int = 10,
+    binning: Binning = "equal mass",
+) -> float:
+    """Mean squared distance of the bins' confidence and accuracy, without the bias of few cases.
+
+    Each bin's squared gap less its own sampling variance a(1 − a)/(n − 1): Bröcker 2012; Kumar et
+    al. 2019. Unbiased, so a perfectly calibrated model's is 0 on average and often below it.
+    """
+    found = reliability(confidence, correct, bins, binning)
     total = sum(b.count for b in found)
-    return sum(b.count * abs(b.confidence - b.accuracy) for b in found) / total
+    return sum(b.count * (_squared_gap(b) - _noise_of(b)) for b in found) / total
+
+
+def debiased_calibration_error(
+    confidence: Numbers,
+    correct: NDArray[np.bool_],
+    bins: int = 10,
+    binning: Binning = "equal mass",
+) -> float:
+    """Root of ``squared_calibration_error``, 0 where that is negative: in units of confidence.
+
+    It measures a root mean square, so for the same bins it lies above the mean distance where
+    the gaps of the bins differ.
+    """
+    squared = squared_calibration_error(confidence, correct, bins, binning)
+    return float(np.sqrt(max(0.0, squared)))
 
 
 def fit_temperature(logits: Numbers, labels: NDArray[np.int64]) -> float:
@@ -108,23 +229,47 @@ def fit_temperature(logits: Numbers, labels: NDArray[np.int64]) -> float:
 def fit_platt(scores: Numbers, positive: NDArray[np.bool_], rounds: int = 100) -> Platt:
     """Fit a sigmoid to scores by Newton's method, with Platt's smoothed targets."""
     values, labels = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
-    if labels.all() or not labels.any():
-        raise ValueError("Platt scaling needs cases of both kinds")
-    n_positive, n_negative = int(labels.sum()), int((~labels).sum())
-    target = np.where(labels, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    target = _smoothed(labels, "Platt scaling")
     mean, spread = float(values.mean()), float(values.std()) or 1.0
-    design = np.stack([(values - mean) / spread, np.ones_like(values)], axis=1)
-    weights = np.zeros(2)
-    for _ in range(rounds):
-        chances = sigmoid(design @ weights)
-        gradient = design.T @ (chances - target)
-        curvature = design.T @ (design * (chances * (1 - chances))[:, None]) + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights -= np.clip(step, -2, 2)
-        if float(np.abs(step).max()) < 1e-9:
-            break
+    weights = _logistic(((values - mean) / spread)[:, None], target, rounds)
     slope = float(weights[0]) / spread
     return Platt(slope=slope, offset=float(weights[1]) - slope * mean)
+
+
+def fit_beta(probabilities: Numbers, positive: NDArray[np.bool_]) -> BetaCalibration:
+    """Fit the three numbers of beta calibration, with Platt's smoothed targets.
+
+    A negative ``rise`` or ``fall`` would make the map fall somewhere: it is set to 0 and the rest
+    fitted again, as Kull et al. do. ValueError unless there are cases of both kinds.
+    """
+    sure, right = _checked(probabilities, positive)
+    target = _smoothed(right, "beta calibration")
+    parts = np.stack(_log_odds_parts(sure), axis=1)
+    kept = [0, 1]
+    weights = _logistic(parts, target)
+    if weights[:2].min() < 0:
+        kept = [int(np.argmax(weights[:2]))]
+        weights = _logistic(parts[:, kept], target)
+    slopes = [0.0, 0.0]
+    for place, weight in zip(kept, weights[:-1], strict=True):
+        slopes[place] = max(0.0, float(weight))
+    return BetaCalibration(rise=slopes[0], fall=slopes[1], offset=float(weights[-1]))
+
+
+def fit_isotonic(scores: Numbers, positive: NDArray[np.bool_]) -> Isotonic:
+    """The rising function of the score with the least squared error, by pooling violators."""
+    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if values.ndim != 1 or values.shape != labels.shape or not len(values):
+        raise ValueError("scores and labels must be one-dimensional, equal and not empty")
+    steps, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    blocks: list[tuple[float, int, int]] = []
+    for hits, size in zip(np.bincount(place, weights=labels), sizes, strict=True):
+        blocks.append((float(hits), int(size), 1))
+        while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] > blocks[-1][0] * blocks[-2][1]:
+            last, before = blocks.pop(), blocks.pop()
+            blocks.append((last[0] + before[0], last[1] + before[1], last[2] + before[2]))
+    chances = [hits / size for hits, size, width in blocks for _ in range(width)]
+    return Isotonic(tuple(float(v) for v in steps), tuple(chances))
 
 
 def threshold_at_risk(
@@ -143,10 +288,66 @@ def threshold_at_risk(
     return float(sure[allowed[-1]]) if len(allowed) else 1.01
 
 
+def _places(sure: Numbers, bins: int, binning: Binning) -> NDArray[np.int64]:
+    """The bin of each case, (cases,)."""
+    if bins < 1:
+        raise ValueError("there must be at least one bin")
+    if binning == "equal width":
+        return np.minimum((sure * bins).astype(np.int64), bins - 1)
+    _, place, sizes = np.unique(sure, return_inverse=True, return_counts=True)
+    middle_rank = np.cumsum(sizes) - sizes / 2
+    wanted = max(1, min(bins, len(sure) // 2))
+    return np.asarray((middle_rank * wanted / len(sure)).astype(np.int64)[place])
+
+
+def _plug_in_error(sure: Numbers, right: NDArray[np.bool_], place: NDArray[np.int64]) -> float:
+    return float(np.abs(np.bincount(place, weights=sure - right)).sum()) / len(sure)
+
+
+def _squared_gap(found: ReliabilityBin) -> float:
+    return (found.confidence - found.accuracy) ** 2
+
+
+def _noise_of(found: ReliabilityBin) -> float:
+    """Unbiased estimate of the variance of a bin's accuracy; 0 where one case says nothing."""
+    return found.accuracy * (1 - found.accuracy) / max(1, found.count - 1)
+
+
+def _smoothed(labels: NDArray[np.bool_], what: str) -> Numbers:
+    """Platt's targets: not quite 0 and 1, as if one more case of each kind had been seen."""
+    if labels.all() or not labels.any():
+        raise ValueError(f"{what} needs cases of both kinds")
+    n_positive, n_negative = int(labels.sum()), int((~labels).sum())
+    return np.where(labels, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+
+
+def _logistic(columns: Numbers, target: Numbers, rounds: int = 100) -> Numbers:
+    """Weights of logistic regression by Newton's method: one per column (cases, columns), then
+    the offset."""
+    design = np.concatenate([columns, np.ones((len(columns), 1))], axis=1)
+    size = design.shape[1]
+    weights = np.zeros(size)
+    for _ in range(rounds):
+        chances = sigmoid(design @ weights)
+        gradient = design.T @ (chances - target)
+        curvature = design.T @ (design * (chances * (1 - chances))[:, None]) + 1e-6 * np.eye(size)
+        step = np.linalg.solve(curvature, gradient)
+        weights -= np.clip(step, -2, 2)
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return weights
+
+
+def _log_odds_parts(probabilities: Numbers) -> tuple[Numbers, Numbers]:
+    """ln p and −ln(1 − p), of probabilities kept off 0 and 1."""
+    inside = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-12, 1 - 1e-12)
+    return np.log(inside), -np.log1p(-inside)
+
+
 def _checked(confidence: Numbers, correct: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.bool_]]:
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
     if sure.ndim != 1 or sure.shape != right.shape or not len(sure):
         raise ValueError("confidence and correctness must be one-dimensional, equal and not empty")
-    if sure.min() < 0 or sure.max() > 1:
+    if not (sure.min() >= 0 and sure.max() <= 1):  # so that NaN is refused too
         raise ValueError("confidences must be within 0..1")
     return sure, right

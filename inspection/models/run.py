@@ -83,5 +83,8 @@ class StepRun(SiteModel):
                 fields=["status", "lease_until"],
                 name="step_unfinished",
                 condition=Q(status__in=["queued", "running"]),
-            )
+            ),
+            models.Index(
+                fields=["step", "queued_at"], name="step_in_queue", condition=Q(status="queued")
+            ),
         ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,11 +74,43 @@ TAKE = """
       AND (step.status = 'queued'
            AND (step.not_before IS NULL OR step.not_before <= statement_timestamp())
            OR step.status = 'running' AND step.lease_until < statement_timestamp())
-    RETURNING step.id, step.step, step.attempt,
+    RETURNING step.id, step.run_id, step.step, step.attempt,
               1000 * extract(epoch FROM step.started_at - step.queued_at)
 """
 """Finds a due step (queued and rested, or left behind by a dead worker) and claims it, in one
 statement: of two workers at once the second waits for the first, looks again and finds nothing."""
+
+
+TAKE_ALIKE = """
+    WITH due AS (
+        SELECT step.id
+        FROM inspection_steprun AS step
+        JOIN inspection_run AS run ON run.id = step.run_id AND run.status = 'running'
+        JOIN inspection_inspection AS unit ON unit.id = run.inspection_id
+        WHERE step.status = 'queued' AND step.attempt = 0
+          AND unit.plan_version_id = (
+              SELECT plan_version_id FROM inspection_inspection
+              WHERE id = (SELECT inspection_id FROM inspection_run WHERE id = %(run)s))
+          AND step.id IN (
+              SELECT id FROM inspection_steprun WHERE status = 'queued' AND step = %(step)s
+              ORDER BY queued_at LIMIT %(ahead)s)
+        ORDER BY step.queued_at LIMIT %(most)s
+        FOR UPDATE OF step SKIP LOCKED)
+    UPDATE inspection_steprun AS step
+    SET status = 'running', attempt = 1, worker = %(worker)s,
+        started_at = statement_timestamp(), lease_until = statement_timestamp() + %(lease)s
+    FROM due
+    WHERE step.id = due.id
+    RETURNING step.id, step.run_id, step.step, step.attempt,
+              1000 * extract(epoch FROM step.started_at - step.queued_at)
+"""
+"""Claims steps of other units to be done together with one that is held: the same step by the same
+version of a plan, those that wait longest first. Rows that another worker is about to claim are
+passed over, so nobody waits for anybody. A step that was begun before is left to be done alone: it
+may be what its worker died of."""
+
+LOOK_AHEAD = 100
+"""Company is looked for among this many of the steps that wait longest, however many wait."""
 
 
 def take(run_id: UUID, steps: list[str], worker: str) -> Claim | None:
@@ -88,9 +120,20 @@ def take(run_id: UUID, steps: list[str], worker: str) -> Claim | None:
     with connection.cursor() as cursor:
         cursor.execute(TAKE, given | {"lease": lease()})
         won = cursor.fetchone()
-    if won is None:
-        return None
-    step_id, step, attempt, waited = won
+    return _claim(worker, *won) if won else None
+
+
+def take_alike(claim: Claim, most: int) -> list[Claim]:
+    """Claim up to ``most`` steps of other units that can be done together with this one."""
+    given: dict[str, Any] = {"run": claim.run_id, "step": claim.step, "worker": claim.worker}
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_ALIKE, given | {"most": most, "ahead": LOOK_AHEAD, "lease": lease()})
+        return [_claim(claim.worker, *won) for won in cursor.fetchall()]
+
+
+def _claim(
+    worker: str, step_id: UUID, run_id: UUID, step: str, attempt: int, waited: float | None
+) -> Claim:
     waited_ms = min(LONGEST_WAIT_MS, max(0, round(waited or 0)))
     return Claim(step_id, run_id, step, attempt, waited_ms, worker)
 
@@ -141,26 +184,53 @@ def pause_after(attempt: int, asked: float | None = None) -> timedelta:
     return timedelta(seconds=min(300.0, max(2.0**attempt, asked or 0.0)))
 
 
+class Holding:
+    """The claims that a worker holds at the moment; a thread renews their leases meanwhile.
+
+    A claim that is lost is let go: its work is discarded when it is to be saved.
+    """
+
+    def __init__(self) -> None:
+        self._claims: dict[UUID, Claim] = {}
+        self._lock = threading.Lock()
+
+    def hold(self, claims: Iterable[Claim]) -> None:
+        with self._lock:
+            self._claims |= {claim.step_id: claim for claim in claims}
+
+    def let_go(self, claims: Iterable[Claim]) -> None:
+        with self._lock:
+            for claim in claims:
+                self._claims.pop(claim.step_id, None)
+
+    def held(self) -> list[Claim]:
+        with self._lock:
+            return list(self._claims.values())
+
+    def renew(self) -> None:
+        """One statement for each: a single one for all could lock rows crosswise with another."""
+        self.let_go([claim for claim in self.held() if not renew(claim)])
+
+
 @contextmanager
-def heartbeat(claim: Claim) -> Iterator[None]:
-    """Renew the lease from a thread of its own while the block runs."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_beat, args=(claim, stop), daemon=True, name="heartbeat")
+def heartbeat() -> Iterator[Holding]:
+    """Renew the leases of what is held from a thread of its own while the block runs."""
+    holding, stop = Holding(), threading.Event()
+    thread = threading.Thread(target=_beat, args=(holding, stop), daemon=True, name="heartbeat")
     thread.start()
     try:
-        yield
+        yield holding
     finally:
         stop.set()
         thread.join()
 
 
-def _beat(claim: Claim, stop: threading.Event) -> None:
+def _beat(holding: Holding, stop: threading.Event) -> None:
     while not stop.wait(settings.LEASE_SECONDS / 3):
         try:
-            if not renew(claim):
-                return
+            holding.renew()
         except DatabaseError as error:
-            # Postgres may be restarting: the next beat may come through before the lease ends.
-            logger.warning("heartbeat of step %s failed: %s", claim.step_id, error)
+            # Postgres may be restarting: the next beat may come through before the leases end.
+            logger.warning("heartbeat failed: %s", error)
         finally:
             release_connection()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from time import sleep as rest
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -28,7 +29,11 @@ logger = logging.getLogger(__name__)
 
 LOST_DATABASE = (OperationalError, InterfaceError)
 SAVE_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+LOOK_AGAIN = 0.02
+"""Seconds between looks for units to take along, where a setting says to wait for them."""
+S = TypeVar("S")
 T = TypeVar("T")
+Computed = tuple[Any, Trace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +51,142 @@ class Ended:
     following: Work | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unit(Generic[T]):
+    """One unit on its way through a step: the right to work on it, and what there is of it."""
+
+    claim: Claim
+    of: T
+
+
+@dataclass
+class Shift:
+    """What one call of a worker holds. ``crashes``: defects of ours that came up on the way."""
+
+    holding: claims.Holding
+    done: int = 0
+    crashes: list[Exception] = field(default_factory=list)
+
+
 def advance(run_id: UUID, queue: str, worker: str = "") -> int:
     """Do all the steps of a run that are due in this queue, one after the other; how many.
 
-    Consecutive steps of one queue need no message between them.
+    Consecutive steps of one queue need no message between them. Where a step can do several units
+    in one pass, units that wait for the same are taken along, through what follows as well.
     """
     claim = claims.take(run_id, [s.name.value for s in PIPELINE if s.queue == queue], worker)
-    if claim is not None and claim.step == PIPELINE[0].name:
+    if claim is None:
+        return 0
+    if claim.step == PIPELINE[0].name:
         progress.mark_running(run_id)
-    work = Work(claim) if claim else None
-    done = 0
-    while work is not None and (ended := _perform(work)) is not None:
-        done += 1
-        work = ended.following
+    with claims.heartbeat() as holding:
+        shift = Shift(holding)
+        holding.hold([claim])
+        waves = [[Work(claim)]]
+        while waves:
+            waves = _in_waves(_perform(shift, waves.pop(0))) + waves
+    if shift.crashes:
+        raise shift.crashes[0]
+    return shift.done
+
+
+def _in_waves(works: list[Work]) -> list[list[Work]]:
+    """What is to be done next, in the order of the pipeline: together where the step can do that,
+    else one by one, so that each is saved as soon as it is done."""
+    waves: list[list[Work]] = []
+    for step in PIPELINE:
+        same = [work for work in works if work.claim.step == step.name]
+        waves += [[work] for work in same] if step.compute_many is None else [same]
+    return [wave for wave in waves if wave]
+
+
+def _perform(shift: Shift, wave: list[Work]) -> list[Work]:
+    """Run one claimed step of several units to its end; what follows for them in this queue."""
+    step = progress.step_named(wave[0].claim.step)
+    wave = wave + _company(shift, step, wave)
+    units = [Unit(work.claim, work) for work in wave]
+    try:
+        with _given_back_when_stopped(units):
+            ended = _run(shift, step, units)
+    finally:
+        shift.holding.let_go([unit.claim for unit in units])
+    shift.done += len(ended)
+    return [one.of.following for one in ended if one.of.following is not None]
+
+
+def _company(shift: Shift, step: Step[Any, Any], wave: list[Work]) -> list[Work]:
+    """Units that wait for the same, to be done in the same pass. What was begun before goes alone:
+    it may have stopped its worker, and must not do so to others again."""
+    if step.compute_many is None or any(work.claim.attempt > 1 for work in wave):
+        return []
+    room, taken = settings.BATCH - len(wave), list[Claim]()
+    deadline = time.monotonic() + settings.BATCH_WAIT_MS / 1000
+    while room > len(taken):
+        found = claims.take_alike(wave[0].claim, room - len(taken))
+        shift.holding.hold(found)
+        taken += found
+        if len(taken) == room or time.monotonic() >= deadline:
+            break
+        rest(LOOK_AGAIN)
+    return [Work(claim) for claim in taken]
+
+
+def _run(shift: Shift, step: Step[Any, Any], units: Sequence[Unit[Work]]) -> list[Unit[Ended]]:
+    began = time.perf_counter()
+    loaded = _each(shift, units, lambda one: step.load(_rows_of(one.of)))
+    # Back to the pool: a model may take a minute, and connections are few.
+    claims.release_connection()
+    computed = _computed(shift, step, loaded)
+    share_ms = (time.perf_counter() - began) * 1000 / len(units)
+
+    def save(one: Unit[Computed]) -> Ended | None:
+        result, trace = one.of
+        ended = _persistently(partial(_finish, one.claim, step, result, trace, share_ms))
+        # From here on it is the next step that is held.
+        shift.holding.let_go([one.claim])
+        if ended and ended.following:
+            shift.holding.hold([ended.following.claim])
+        return ended
+
+    return [Unit(one.claim, one.of) for one in _each(shift, computed, save) if one.of is not None]
+
+
+def _rows_of(work: Work) -> Run:
+    return work.run or progress.loaded_run(work.claim.run_id)
+
+
+def _computed(
+    shift: Shift, step: Step[Any, Any], loaded: Sequence[Unit[Any]]
+) -> list[Unit[Computed]]:
+    """In one pass where the step can; where that fails, each by itself, and to its own end."""
+    if step.compute_many is None or len(loaded) < 2:
+        return _each(shift, loaded, lambda one: step.compute(one.of))
+    try:
+        results = step.compute_many([one.of for one in loaded])
+        return [Unit(one.claim, of) for one, of in zip(loaded, results, strict=True)]
+    except TransientError as error:  # it is the engine that can't now, not a unit that is bad
+        for one in loaded:
+            _try_later(one.claim, error)
+        return []
+    except Exception as error:  # noqa: BLE001 one bad unit may raise anything; alone it will again
+        logger.warning("%s: one pass over %s units failed: %s", step.name, len(loaded), error)
+        return _each(shift, loaded, lambda one: step.compute(one.of))
+
+
+def _each(shift: Shift, units: Sequence[Unit[S]], do: Callable[[Unit[S]], T]) -> list[Unit[T]]:
+    """Do something for each unit. An error of one ends in its own row; the others go on."""
+    done = []
+    for unit in units:
+        with _answering_for(shift, unit.claim):
+            done.append(Unit(unit.claim, do(unit)))
     return done
 
 
-def _perform(work: Work) -> Ended | None:
-    """Run one claimed step to its end; None where it found no good end here."""
-    claim, step = work.claim, progress.step_named(work.claim.step)
+@contextmanager
+def _answering_for(shift: Shift, claim: Claim) -> Iterator[None]:
+    """Write down what goes wrong with one unit where the person who waits for it will look."""
     try:
-        with _given_back_on_a_crash(claim), claims.heartbeat(claim):
-            return _run(work, step)
+        yield
     except InputError as error:
         give_up(claim, str(error))
     except FatalError as error:
@@ -79,17 +198,10 @@ def _perform(work: Work) -> Ended | None:
         # The lease runs out and the sweeper sends the step again.
         logger.warning("step %s lost the database: %s", claim.step, error)
         claims.release_connection()
-    return None
-
-
-def _run(work: Work, step: Step[Any, Any]) -> Ended | None:
-    began, claim = time.perf_counter(), work.claim
-    given = step.load(work.run or progress.loaded_run(claim.run_id))
-    # Back to the pool: a model may take a minute, and connections are few.
-    claims.release_connection()
-    result, trace = step.compute(given)
-    run_ms = (time.perf_counter() - began) * 1000
-    return _persistently(partial(_finish, claim, step, result, trace, run_ms))
+    except Exception as error:  # noqa: BLE001 a defect of ours surfaces once the others are done
+        claims.release_connection()
+        _after_crash(claim)
+        shift.crashes.append(error)
 
 
 def _persistently(save: Callable[[], T]) -> T:
@@ -100,7 +212,7 @@ def _persistently(save: Callable[[], T]) -> T:
         except LOST_DATABASE as error:
             logger.warning("saving failed, again in %s s: %s", pause, error)
             claims.release_connection()
-            time.sleep(pause)
+            rest(pause)
     return save()
 
 
@@ -175,20 +287,15 @@ def _try_later(claim: Claim, error: TransientError) -> None:
 
 
 @contextmanager
-def _given_back_on_a_crash(claim: Claim) -> Iterator[None]:
-    """Whatever else goes wrong is a defect of ours: it surfaces, and the step is not stuck."""
-    expected = (InputError, TransientError, FatalError, *LOST_DATABASE)
-    crashed = True
+def _given_back_when_stopped(units: Sequence[Unit[Work]]) -> Iterator[None]:
+    """A worker that is told to stop in the middle leaves nothing behind that must be waited for."""
     try:
         yield
-        crashed = False
-    except expected:
-        crashed = False
+    except BaseException:
+        claims.release_connection()
+        for unit in units:
+            _after_crash(unit.claim)
         raise
-    finally:
-        if crashed:
-            claims.release_connection()
-            _after_crash(claim)
 
 
 def _after_crash(claim: Claim) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -60,18 +61,30 @@ def load(run: Run) -> Asked:
 
 
 def compute(asked: Asked) -> tuple[Answers, Trace]:
-    done = list(_extract(asked))
-    answers = {ref.id: one.value for ref, one in zip(asked.photos, done, strict=True)}
+    (answered,) = compute_many([asked])
+    return answered
+
+
+def compute_many(units: Sequence[Asked]) -> list[tuple[Answers, Trace]]:
+    """Units of one plan, their photos in as few passes as can be."""
+    done = _extract(units[0].plan, [ref for asked in units for ref in asked.photos])
+    return [_answered(asked.photos, list(islice(done, len(asked.photos)))) for asked in units]
+
+
+def _answered(
+    photos: Sequence[PhotoRef], done: Sequence[Done[Extraction]]
+) -> tuple[Answers, Trace]:
+    answers = {ref.id: one.value for ref, one in zip(photos, done, strict=True)}
     output = {"photos": {str(key): _plain(value) for key, value in answers.items()}}
     return answers, traced([one.record for one in done], output)
 
 
-def _extract(asked: Asked) -> Iterator[Done[Extraction]]:
+def _extract(plan: PlanSpec, photos: Sequence[PhotoRef]) -> Iterator[Done[Extraction]]:
     from models_runtime.inspector import extract_photos
 
-    for first in range(0, len(asked.photos), TOGETHER):
-        some = asked.photos[first : first + TOGETHER]
-        yield from extract_photos(runtime(), [pixels(ref) for ref in some], asked.plan)
+    for first in range(0, len(photos), TOGETHER):
+        some = photos[first : first + TOGETHER]
+        yield from extract_photos(runtime(), [pixels(ref) for ref in some], plan)
 
 
 def _plain(extraction: Extraction) -> dict[str, object]:
@@ -125,4 +138,4 @@ def output_of(run: Run, step: StepName) -> dict[str, Any]:
     return output
 
 
-EXTRACT = Step(StepName.EXTRACT, "vision", load, compute, save, skip)
+EXTRACT = Step(StepName.EXTRACT, "vision", load, compute, save, skip, compute_many)

@@ -58,6 +58,9 @@ class Step(Generic[Given, Result]):
     """One step. ``load`` and ``save`` touch rows; ``compute`` touches none, so that no database
     connection is held while a model works. ``save`` runs in the transaction that ends the step,
     only while the claim is still held, so it runs once. ``skip`` gives a reason, or "" to go on.
+
+    ``compute_many``, where a step has it, does several units of one plan in one pass, one answer
+    each and in their order. It may fail as a whole: then each unit is done by ``compute``.
     """
 
     name: StepName
@@ -66,3 +69,4 @@ class Step(Generic[Given, Result]):
     compute: Callable[[Given], tuple[Result, Trace]]
     save: Callable[[Run, Result], None]
     skip: Callable[[Run], str] = lambda run: ""
+    compute_many: Callable[[Sequence[Given]], list[tuple[Result, Trace]]] | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from inspection.models import AttributeValue, Inspection, Run
 from inspection.models.choices import InspectionStatus, PhotoStatus, StepName
@@ -13,6 +15,9 @@ from inspection.pipeline.segment import saved_doubts
 from inspection.pipeline.settle import in_force
 from inspection.pipeline.step import Step, Trace, traced
 from models_runtime.contracts import AttributeResult, Triage, TriageInput
+
+if TYPE_CHECKING:
+    from models_runtime.inspector import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +75,32 @@ def load(run: Run) -> Case:
 
 
 def compute(case: Case) -> tuple[Judged, Trace]:
-    from models_runtime.inspector import case_text, embed_text, triage_case
+    (judged,) = compute_many([case])
+    return judged
 
-    seen = case.seen
-    done = triage_case(runtime(), seen)
-    summary = case_text(seen.plan, seen.attributes, seen.findings, done.value)
-    words = case_text(seen.plan, seen.attributes, seen.findings, done.value, seen.note)
-    embedded = embed_text(runtime(), words)
+
+def compute_many(cases: Sequence[Case]) -> list[tuple[Judged, Trace]]:
+    """Each case by itself; the texts of all are embedded in one pass, which is what takes time."""
+    from models_runtime.inspector import case_text, embed_texts, triage_case
+
+    done = [triage_case(runtime(), case.seen) for case in cases]
+    told = [
+        (case.seen.plan, case.seen.attributes, case.seen.findings, one.value)
+        for case, one in zip(cases, done, strict=True)
+    ]
+    words = [case_text(*about, case.seen.note) for about, case in zip(told, cases, strict=True)]
+    vectors = embed_texts(runtime(), words)
+    return [
+        _judged(case, one, case_text(*about), vector.value)
+        for case, one, about, vector in zip(cases, done, told, vectors, strict=True)
+    ]
+
+
+def _judged(
+    case: Case, done: Done[Triage], summary: str, embedding: tuple[float, ...]
+) -> tuple[Judged, Trace]:
     output = {"triage": done.value.model_dump(mode="json")}
-    return Judged(case, done.value, summary, embedded.value), traced([done.record], output)
+    return Judged(case, done.value, summary, embedding), traced([done.record], output)
 
 
 def save(run: Run, judged: Judged) -> None:
@@ -122,4 +144,4 @@ def saved_triage(run: Run) -> Triage:
     return Triage.model_validate(output_of(run, StepName.TRIAGE)["triage"])
 
 
-TRIAGE = Step(StepName.TRIAGE, "language", load, compute, save, skip)
+TRIAGE = Step(StepName.TRIAGE, "language", load, compute, save, skip, compute_many)

@@ -28,10 +28,10 @@ def failing(monkeypatch, *errors):
     left = list(errors)
     original = extract._extract
 
-    def extracted(asked):
+    def extracted(plan, photos):
         if left:
             raise left.pop(0)
-        return original(asked)
+        return original(plan, photos)
 
     monkeypatch.setattr(extract, "_extract", extracted)
 

@@ -8,7 +8,9 @@ A cascade is several of them separated by blanks, cheapest first.
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +18,8 @@ from urllib.parse import parse_qsl
 
 from models_runtime.contracts import Architecture, Engine
 from models_runtime.errors import FatalError
+
+logger = logging.getLogger(__name__)
 
 ENGINES: dict[tuple[Architecture, str], str] = {
     (Architecture.MLM, "embedded"): "models_runtime.mlm.minilm:load",
@@ -86,29 +90,97 @@ def _for_engine(text: str) -> EngineSpec:
     return EngineSpec(spec.scheme, spec.target, options)
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How far one engine is on its way into memory. ``name``: its architecture and its scheme.
+
+    ``seconds``: since it was begun, or as long as it took. ``error``: why it could not be loaded.
+    """
+
+    architecture: Architecture
+    name: str
+    ready: bool
+    seconds: float
+    error: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        return not self.ready and not self.error
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One engine's place: whoever loads it holds the lock; whoever finds it there needs none."""
+
+    name: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    engine: Engine | None = None
+    began: float | None = None
+    took: float | None = None
+    error: str = ""
+
+
 class Registry:
-    """Loads each engine once; a second caller of the same engine waits for the first load."""
+    """Loads each engine once; a second caller of the same engine waits for the first load.
+
+    Callers of other engines wait for nothing: each engine has a lock of its own, and one that is
+    loaded is handed out without any.
+    """
 
     def __init__(self, engines: dict[tuple[Architecture, str], str] | None = None) -> None:
         self._paths = dict(ENGINES if engines is None else engines)
-        self._loaded: dict[tuple[Architecture, str], Engine] = {}
-        self._locks: dict[tuple[Architecture, str], threading.Lock] = {}
+        self._slots: dict[tuple[Architecture, str], _Slot] = {}
         self._guard = threading.Lock()
 
     def get(self, architecture: Architecture, text: str) -> Engine:
         """Return the engine for one setting string, loading it if this is its first use."""
-        key = (architecture, text.strip())
+        slot = self._slot(architecture, text)
+        if slot.engine is not None:
+            return slot.engine
+        with slot.lock:
+            if slot.engine is None:
+                slot.engine = self._load(slot, architecture, text)
+            return slot.engine
+
+    def loading(self) -> tuple[Loading, ...]:
+        """The engines that were asked for, in that order, and how far each of them is."""
+        now = time.monotonic()
         with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            if key not in self._loaded:
-                self._loaded[key] = self._loader(architecture, text)(_for_engine(text))
-            return self._loaded[key]
+            slots = [(key[0], slot) for key, slot in self._slots.items()]
+        return tuple(
+            Loading(
+                architecture=architecture,
+                name=slot.name,
+                ready=slot.engine is not None,
+                seconds=now - slot.began if slot.took is None else slot.took,
+                error=slot.error,
+            )
+            for architecture, slot in slots
+            if slot.began is not None
+        )
+
+    def _slot(self, architecture: Architecture, text: str) -> _Slot:
+        name = f"{architecture.value} {text.strip().partition(':')[0]}:"
+        with self._guard:
+            return self._slots.setdefault((architecture, text.strip()), _Slot(name))
+
+    def _load(self, slot: _Slot, architecture: Architecture, text: str) -> Engine:
+        slot.began, slot.took, slot.error = time.monotonic(), None, ""
+        try:
+            engine: Engine = self._loader(architecture, text)(_for_engine(text))
+        except Exception as error:
+            slot.error = str(error) or type(error).__name__
+            raise
+        finally:
+            slot.took = time.monotonic() - slot.began
+        logger.info("%s is loaded, after %.1f s", slot.name, slot.took)
+        return engine
 
     def put(self, architecture: Architecture, text: str, engine: Engine) -> None:
         """Answer with this engine for a setting string from now on; for tests and own engines."""
-        with self._guard:
-            self._loaded[(architecture, text.strip())] = engine
+        slot = self._slot(architecture, text)
+        with slot.lock:
+            slot.engine = engine
 
     def _loader(self, architecture: Architecture, text: str) -> Callable[[EngineSpec], Any]:
         scheme = EngineSpec.parse(text).scheme

@@ -166,6 +166,12 @@ def renew(claim: Claim) -> bool:
     return held(claim).update(lease_until=Now() + lease()) == 1
 
 
+def tell(claims: Iterable[Claim], words: str) -> None:
+    """Show the people who wait for these steps what is going on; the end of a step replaces it."""
+    for claim in claims:
+        held(claim).update(reason=words)
+
+
 def put_back(claim: Claim, error: str, pause: timedelta) -> bool:
     """Give the step back to the queue, to be begun again after a pause."""
     return (

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from inspection.models import Run, StepRun
 from inspection.models.choices import StepStatus
-from inspection.pipeline import PIPELINE, claims, progress
+from inspection.pipeline import PIPELINE, claims, progress, runtime
 from inspection.pipeline.claims import MAX_ATTEMPTS, Claim
 from inspection.pipeline.step import Step, Trace
 from inspection.pipeline.wake import wake
@@ -134,6 +134,8 @@ def _company(shift: Shift, step: Step[Any, Any], wave: list[Work]) -> list[Work]
 def _run(shift: Shift, step: Step[Any, Any], units: Sequence[Unit[Work]]) -> list[Unit[Ended]]:
     began = time.perf_counter()
     loaded = _each(shift, units, lambda one: step.load(_rows_of(one.of)))
+    if told := runtime.still_loading(step.queue):
+        claims.tell([one.claim for one in loaded], told)
     # Back to the pool: a model may take a minute, and connections are few.
     claims.release_connection()
     computed = _computed(shift, step, loaded)

@@ -33,4 +33,5 @@ def receive(upload_id: str) -> None:
 def warm_up(**_: Any) -> None:
     """Load the models of this worker's queues after the fork, while it can already take work."""
     queues = frozenset(app.amqp.queues.consume_from)
+    runtime.runtime()  # before the thread, so that it and the first task share one
     threading.Thread(target=runtime.warm_up, args=(queues,), daemon=True, name="warm-up").start()

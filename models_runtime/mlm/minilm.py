@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +86,17 @@ def load(spec: EngineSpec) -> SentenceEncoder:
     """Load ``embedded:`` or ``transformers:/path?device=cuda``; FatalError where none is there."""
     device = spec.options.get("device", "cpu")
     if spec.scheme == "embedded":
-        return SentenceEncoder(packaged_folder(), "all-MiniLM-L6-v2", device)
+        return _packaged(device)
     folder = Path(spec.target)
     if not (folder / "config.json").is_file():
         raise FatalError(f"no sentence encoder at {spec.target!r}: give a folder with config.json")
     return SentenceEncoder(folder, folder.name, device)
+
+
+@cache
+def _packaged(device: str) -> SentenceEncoder:
+    """One for all: Loupe-VLM reads the plan's words by it too."""
+    return SentenceEncoder(packaged_folder(), "all-MiniLM-L6-v2", device)
 
 
 def packaged_folder() -> Path:

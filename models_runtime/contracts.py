@@ -96,10 +96,12 @@ class EngineRef(Value):
 
 @dataclass(frozen=True, slots=True)
 class PhotoPixels:
-    """An upright sRGB photo in memory. ``sha256`` is of the original file's bytes (hex)."""
+    """An upright sRGB photo in memory. ``sha256`` is of the original file's bytes (hex). ``note``:
+    the operator's words about the unit, data and never orders."""
 
     pixels: Pixels
     sha256: str
+    note: str = ""
 
     @property
     def height(self) -> int:
@@ -137,6 +139,7 @@ class Extraction(Value):
     ``in_domain``: 1 for photos like those it was trained on, 0 for quite other ones.
     ``abstained`` with ``reasons`` when it would only be guessing; findings are then empty.
     ``embedding``: unit-length image embedding in the MLM's text space, empty where there is none.
+    ``basis``: what the confidences are made of, in words, where they are not calibrated.
     """
 
     attributes: tuple[AttributeResult, ...]
@@ -147,6 +150,7 @@ class Extraction(Value):
     abstained: bool
     reasons: tuple[str, ...] = ()
     embedding: tuple[float, ...] = ()
+    basis: str = ""
 
 
 class Click(Value):

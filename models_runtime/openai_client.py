@@ -1,8 +1,8 @@
 """Chat with any OpenAI-compatible server (vLLM, SGLang, Ollama, llama.cpp, the hosted ones).
 
 Only the widely shared part of the chat-completions protocol is used: text and image messages,
-``max_tokens``, ``temperature`` and ``response_format`` with a JSON schema. What comes back is data
-that the caller must validate; some servers ignore ``response_format``.
+``max_tokens``, ``temperature``, ``response_format`` with a JSON schema, and ``logprobs``. What
+comes back is data that the caller must validate; some servers ignore ``response_format``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 
+from models_runtime.circuit import Circuit
 from models_runtime.errors import EngineError, FatalError, InputError, TransientError
+from models_runtime.redaction import scrubbed, shown_url
 from models_runtime.registry import EngineSpec
 
 Message = dict[str, Any]
@@ -27,9 +30,36 @@ Message = dict[str, Any]
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 LONGEST_PAUSE = 20.0
 """Seconds; a server that asks for more gets the caller's queue to wait, not this thread."""
+OPTIONS = ("model", "key_env", "timeout", "attempts")
+"""What from_spec reads in a setting."""
 
 _RETRY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_DOWN = frozenset({500, 502, 503, 504, 529})
 _REFUSED_INPUT = frozenset({400, 413, 415, 422})
+_NOT_EVERYWHERE = ("response_format", "logprobs")
+"""Fields that some servers refuse; they are then left out, and not sent to that server again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the answer, as UTF-8, and the natural logarithm of its probability."""
+
+    text: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a server answered.
+
+    ``cut_off``: it ended at the token limit or at a content filter, not of itself. ``tokens`` are
+    empty where the server gave no probabilities, or none of this text. ``body``: all of it.
+    """
+
+    text: str
+    cut_off: bool = False
+    tokens: tuple[Token, ...] = ()
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +76,8 @@ class ChatClient:
     """One server and one model. Safe to share between threads; keeps connections open.
 
     ``timeout`` is in seconds for the whole wait on one answer; connecting gets at most ten.
-    ``attempts`` counts the first try too.
+    ``attempts`` counts the first try too. A user name and password in the address are sent as basic
+    authentication, and neither they nor the key are in any message.
     """
 
     def __init__(
@@ -58,27 +89,27 @@ class ChatClient:
         *,
         attempts: int = 3,
         sleep: Callable[[float], None] = time.sleep,
+        circuit: Circuit | None = None,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise FatalError(
-                f"model server {base_url!r} is no http address: use http://host:port/v1"
-            )
+        address = _address(base_url)
         if not model:
             raise FatalError("no model named: add ?model=NAME to the engine setting")
-        self.base_url = base_url.rstrip("/")
+        self.base_url = shown_url(base_url).rstrip("/")
         self.model = model
-        self._attempts = max(1, attempts)
-        self._sleep = sleep
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._attempts, self._timeout, self._sleep = max(1, attempts), timeout, sleep
+        self._circuit = circuit or Circuit(f"model server {self.base_url}")
+        self._secrets = tuple(s for s in (api_key, address.password, address.username) if s)
+        self._left_out: frozenset[str] = frozenset()
         self._http = httpx.Client(
-            headers=headers,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            auth=_log_in(address) if not api_key else None,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             follow_redirects=False,
         )
 
     @classmethod
     def from_spec(cls, spec: EngineSpec) -> ChatClient:
-        """Read ``openai:http://host:8000/v1?model=…&key_env=…&timeout=60``.
+        """Read ``openai:http://host:8000/v1?model=…&key_env=…&timeout=60&attempts=3``.
 
         ``key_env`` names the environment variable with the key, so that no key stands in a setting.
         """
@@ -87,6 +118,7 @@ class ChatClient:
             spec.options.get("model", ""),
             _key(spec.options.get("key_env", "")),
             _seconds(spec.options.get("timeout", "60")),
+            attempts=_attempts(spec.options.get("attempts", "3")),
         )
 
     def complete(
@@ -96,7 +128,19 @@ class ChatClient:
         max_tokens: int = 1024,
         temperature: float = 0.0,
     ) -> str:
-        """Return the text of the first choice.
+        """Return the text of the first choice; errors as ``chat`` has them."""
+        return self.chat(messages, schema, max_tokens, temperature).text
+
+    def chat(
+        self,
+        messages: Sequence[Message],
+        schema: dict[str, Any] | None = None,
+        max_tokens: int = 1024,
+        temperature: float = 0.0,
+        *,
+        logprobs: bool = False,
+    ) -> Completion:
+        """Ask, and return the first choice, with token probabilities if wanted and given.
 
         InputError where the server refuses this very request, TransientError where it is busy,
         unreachable or answers with nothing usable, FatalError where the setting is wrong.
@@ -109,27 +153,39 @@ class ChatClient:
         }
         if schema is not None:
             payload["response_format"] = _response_format(schema)
-        reply = self._post_patiently(payload)
-        if reply.status in _REFUSED_INPUT and b"response_format" in reply.body:
-            payload.pop("response_format", None)
-            reply = self._post_patiently(payload)
+        if logprobs:
+            payload["logprobs"] = True
+        reply = self._post_what_it_takes(payload)
         if reply.status != 200:
-            raise _error(reply, self.base_url)
-        return _text(reply)
+            raise self._error(reply)
+        return self._completion(reply)
 
     def close(self) -> None:
         """Close the connections; the client cannot be used afterwards."""
         self._http.close()
+
+    def _post_what_it_takes(self, payload: dict[str, Any]) -> _Reply:
+        """Leave out, one by one, the fields that this server says it does not take."""
+        payload = {k: v for k, v in payload.items() if k not in self._left_out}
+        reply = self._post_patiently(payload)
+        while reply.status in _REFUSED_INPUT:
+            refused = [f for f in _NOT_EVERYWHERE if f in payload and f.encode() in reply.body]
+            if not refused:
+                break
+            self._left_out |= {refused[0]}
+            del payload[refused[0]]
+            reply = self._post_patiently(payload)
+        return reply
 
     def _post_patiently(self, payload: dict[str, Any]) -> _Reply:
         """Post; on 429, 5xx and broken connections wait and try again."""
         for attempt in range(1, self._attempts + 1):
             last = attempt == self._attempts
             try:
-                reply = self._post(payload)
+                reply = self._post_guarded(payload)
             except httpx.TransportError as error:
                 if last:
-                    raise TransientError(_unreachable(self.base_url, error)) from error
+                    raise TransientError(_unreachable(self.base_url, error)) from None
                 self._sleep(_pause(attempt, None))
                 continue
             asked = _retry_after(reply.headers)
@@ -138,14 +194,82 @@ class ChatClient:
             self._sleep(_pause(attempt, asked))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def _post_guarded(self, payload: dict[str, Any]) -> _Reply:
+        """Post unless the circuit is open, and tell it how that went. A busy server is not down."""
+        self._circuit.enter()
+        try:
+            reply = self._post(payload)
+        except (httpx.TransportError, TransientError):
+            self._circuit.failed()
+            raise
+        except BaseException:
+            self._circuit.left()
+            raise
+        if reply.status in _DOWN:
+            self._circuit.failed()
+        else:
+            self._circuit.succeeded()
+        return reply
+
     def _post(self, payload: dict[str, Any]) -> _Reply:
+        deadline = time.monotonic() + self._timeout
         with self._http.stream("POST", f"{self.base_url}/chat/completions", json=payload) as got:
             body = bytearray()
             for chunk in got.iter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise TransientError(f"{self.base_url} sent more than 4 MiB for one answer")
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout("the answer trickles in")
             return _Reply(got.status_code, got.headers, bytes(body))
+
+    def _error(self, reply: _Reply) -> EngineError:
+        said = scrubbed(reply.excerpt(), self._secrets)
+        told = f"model server {self.base_url} answered {reply.status}: {said}"
+        if reply.status in _RETRY:
+            return TransientError(told, retry_after=_retry_after(reply.headers))
+        if reply.status in _REFUSED_INPUT:
+            return InputError(told)
+        if reply.status in (401, 403):
+            return FatalError(f"{told} (check the key named by key_env)")
+        if reply.status == 404:
+            return FatalError(
+                f"{told} (check the address, it usually ends in /v1, and the model's name)"
+            )
+        return FatalError(told)
+
+    def _completion(self, reply: _Reply) -> Completion:
+        try:
+            body = json.loads(reply.body)
+            choice = body["choices"][0]
+            text = _text(choice["message"])
+        except (ValueError, LookupError, TypeError, RecursionError):
+            said = scrubbed(reply.excerpt(), self._secrets)
+            raise TransientError(
+                f"the model server's answer is no chat completion: {said}"
+            ) from None
+        if not text.strip():
+            raise TransientError("the model answered without any text")
+        cut_off = choice.get("finish_reason") in ("length", "content_filter")
+        return Completion(text, cut_off, _tokens(choice, text), body)
+
+
+def _address(base_url: str) -> SplitResult:
+    try:
+        address = urlsplit(base_url)
+        if address.scheme in ("http", "https") and address.hostname and address.port != 0:
+            return address
+    except ValueError:
+        pass
+    raise FatalError(
+        f"model server {shown_url(base_url)!r} is no http address: use http://host:port/v1"
+    )
+
+
+def _log_in(address: SplitResult) -> httpx.BasicAuth | None:
+    if not address.username:
+        return None
+    return httpx.BasicAuth(unquote(address.username), unquote(address.password or ""))
 
 
 def _key(variable: str) -> str | None:
@@ -167,6 +291,12 @@ def _seconds(text: str) -> float:
     if not 0.0 < seconds <= 3600.0:
         raise FatalError(f"timeout={text!r} must be seconds between 0 and 3600")
     return seconds
+
+
+def _attempts(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10:
+        raise FatalError(f"attempts={text!r} must be a whole number from 1 to 10")
+    return int(text)
 
 
 def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
@@ -204,30 +334,35 @@ def _unreachable(base_url: str, error: httpx.TransportError) -> str:
     return f"model server {base_url} {what} ({type(error).__name__})"
 
 
-def _error(reply: _Reply, base_url: str) -> EngineError:
-    told = f"model server {base_url} answered {reply.status}: {reply.excerpt()}"
-    if reply.status in _RETRY:
-        return TransientError(told, retry_after=_retry_after(reply.headers))
-    if reply.status in _REFUSED_INPUT:
-        return InputError(told)
-    if reply.status in (401, 403):
-        return FatalError(f"{told} (check the key named by key_env)")
-    if reply.status == 404:
-        return FatalError(
-            f"{told} (check the address, it usually ends in /v1, and the model's name)"
-        )
-    return FatalError(told)
-
-
-def _text(reply: _Reply) -> str:
-    try:
-        content = json.loads(reply.body)["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise TransientError(
-            f"the model server's answer is no chat completion: {reply.excerpt()}"
-        ) from error
+def _text(message: dict[str, Any]) -> str:
+    """The words of a message, whole or in parts; a refusal is words too."""
+    content = message["content"] or message.get("refusal") or ""
     if isinstance(content, list):
         content = "".join(str(p.get("text", "")) for p in content if isinstance(p, dict))
-    if not isinstance(content, str) or not content.strip():
-        raise TransientError("the model answered without any text")
-    return content
+    return content if isinstance(content, str) else ""
+
+
+def _tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
+    """The answer's tokens, if they are those of this text; reasoning before it is cut away."""
+    try:
+        given = choice["logprobs"]["content"] or []
+        tokens = tuple(_token(one) for one in given)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return ()
+    wanted = text.encode()
+    whole = b"".join(token.text for token in tokens)
+    surplus = len(whole) - len(wanted)
+    if surplus < 0 or not whole.endswith(wanted):
+        return ()
+    while surplus > 0 and surplus >= len(tokens[0].text):
+        surplus -= len(tokens[0].text)
+        tokens = tokens[1:]
+    return tokens if surplus == 0 else ()
+
+
+def _token(given: dict[str, Any]) -> Token:
+    text = bytes(given["bytes"]) if given.get("bytes") else str(given["token"]).encode()
+    logprob = float(given["logprob"])
+    if not logprob <= 0.0:
+        raise ValueError("no logarithm of a probability")
+    return Token(text, logprob)

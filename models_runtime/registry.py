@@ -26,6 +26,7 @@ ENGINES: dict[tuple[Architecture, str], str] = {
     (Architecture.MLM, "transformers"): "models_runtime.mlm.minilm:load",
     (Architecture.VLM, "embedded"): "models_runtime.vlm.embedded:load",
     (Architecture.VLM, "openai"): "models_runtime.vlm.openai:load",
+    (Architecture.VLM, "transformers"): "models_runtime.vlm.transformers_vlm:load",
     (Architecture.SAM, "embedded"): "models_runtime.sam.embedded:load",
     (Architecture.SAM, "segment-anything"): "models_runtime.sam.official:load",
     (Architecture.SLM, "embedded"): "models_runtime.slm.embedded:load",
@@ -68,11 +69,22 @@ class EngineSpec:
         """
         scheme, colon, rest = text.strip().partition(":")
         if not colon or not scheme:
-            raise FatalError(f"engine {text!r} has no scheme: write for example 'embedded:'")
+            shown = shown_setting(text)
+            raise FatalError(f"engine {shown!r} has no scheme: write for example 'embedded:'")
         target, mark, query = rest.rpartition("?")
         if not mark:
             target, query = rest, ""
         return cls(scheme, target, dict(parse_qsl(query, keep_blank_values=True)))
+
+    def allow(self, *names: str) -> None:
+        """FatalError where an option is none of these, so that a misspelt one is not overlooked."""
+        unknown = [shown_word(key) or "one that is no word" for key in self.options]
+        unknown = [key for key in unknown if key not in names]
+        if unknown:
+            raise FatalError(
+                f"{self.scheme}: has no option {', '.join(unknown)}; there are: "
+                f"{', '.join(sorted(names))}"
+            )
 
 
 def parse_cascade(text: str) -> tuple[EngineSpec, ...]:
@@ -188,7 +200,8 @@ class Registry:
         if path is None:
             known = sorted(s for a, s in self._paths if a is architecture)
             there_are = ", ".join(known) or "none"
-            raise FatalError(f"no {architecture} engine called {scheme!r}; there are: {there_are}")
+            shown = shown_word(scheme) or "like that"
+            raise FatalError(f"no {architecture} engine called {shown!r}; there are: {there_are}")
         module, _, function = path.partition(":")
         loader: Callable[[EngineSpec], Any] = getattr(importlib.import_module(module), function)
         return loader

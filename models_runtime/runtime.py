@@ -19,6 +19,7 @@ from models_runtime.contracts import (
     TriageEngine,
 )
 from models_runtime.errors import FatalError
+from models_runtime.redaction import shown_setting
 from models_runtime.registry import DEFAULTS, EngineSpec, Registry
 
 E = TypeVar("E", bound=Engine)
@@ -79,7 +80,7 @@ class Runtime:
         def load() -> Engine:
             return self.registry.get(architecture, text)
 
-        return Tier(architecture, text, load, self._price(text))
+        return Tier(architecture, shown_setting(text), load, self._price(text))
 
     def embedder(self) -> TextEmbedder:
         """The sentence encoder. Embeddings of different engines don't compare: no cascade here."""
@@ -110,4 +111,5 @@ class Runtime:
         try:
             return self.cost_per_hour if stated is None else float(stated)
         except ValueError:
-            raise FatalError(f"cost_per_hour in {text!r} is not a number of dollars") from None
+            shown = shown_setting(text)
+            raise FatalError(f"cost_per_hour in {shown!r} is not a number of dollars") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class WorkingCopy:
         if factor <= 1:
             return cls(photo, photo, 1.0)
         small = Image.fromarray(photo.pixels).reduce(factor)
-        return cls(PhotoPixels(np.asarray(small), photo.sha256), photo, float(factor))
+        return cls(replace(photo, pixels=np.asarray(small)), photo, float(factor))
 
     def box_in_photo(self, box: Box) -> Box:
         """Bring a box of the copy to pixels of the original, kept inside it."""

@@ -6,68 +6,82 @@ What cannot be read becomes an abstention or is dropped; the result is always a 
 
 from __future__ import annotations
 
-import ast
-import json
 import math
-import re
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from models_runtime.contracts import AttributeResult, Box, DefectCandidate, Extraction
-from models_runtime.errors import TransientError
 from models_runtime.plans import Characteristic, CharacteristicKind, DefectType, PlanSpec
-
-BoxUnit = Literal["unit", "thousand", "pixels"]
-"""Coordinates of a model's boxes: 0..1, 0..1000 (the default of Qwen-VL and Gemini), or pixels of
-the picture it was sent."""
+from models_runtime.vlm.conventions import Convention, Size, loc_tokens
+from models_runtime.vlm.lenient_json import Json, find_objects
+from models_runtime.vlm.sureness import abstained, overall, without_answer
+from models_runtime.vlm.token_chances import Chances
 
 MOST_DEFECTS = 20
 LONGEST_TEXT = 200
+NOT_SAID = 0.5
+"""Confidence of an answer that came without one."""
 
-Json = dict[str, Any]
+_PARTS = frozenset({"attributes", "defects", "fits_plan", "defect_probability"})
+_DEEPEST_WRAPPER = 3
 
 
-def answer_schema(plan: PlanSpec, unit: BoxUnit) -> Json:
-    """JSON schema of the answer to a plan; every string, number and list is bounded."""
-    far = {"unit": 1, "thousand": 1000, "pixels": 10000}[unit]
-    attributes = {c.key: _attribute_schema(c) for c in plan.characteristics}
-    chance = {"type": "number", "minimum": 0, "maximum": 1}
-    defect = _object(
-        {
-            "type": {"type": "string", "enum": [d.key for d in plan.defects] or ["none"]},
-            "box": {
-                "type": "array",
-                "items": {"type": "number", "minimum": 0, "maximum": far},
-                "minItems": 4,
-                "maxItems": 4,
-            },
-            "confidence": chance,
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Sizes of the photo and of the picture the model was shown, and how it writes boxes."""
+
+    photo: Size
+    sent: Size
+    boxes: Convention
+
+
+def answer_schema(plan: PlanSpec, boxes: Convention, *, stated: bool = True) -> Json:
+    """JSON schema of the answer to a plan; every string, number and list is bounded.
+
+    ``stated``: ask the model for confidences too, for where token probabilities may be missing.
+    """
+    asked = {c.key: _attribute_schema(c, stated) for c in plan.characteristics}
+    found: Json = {
+        "type": {"type": "string", "enum": [d.key for d in plan.defects] or ["none"]},
+        "box": {"type": "array", "items": _coordinate(boxes), "minItems": 4, "maxItems": 4},
+    }
     most = MOST_DEFECTS if plan.defects else 0
-    return _object(
-        {
-            "fits_plan": {"type": "boolean"},
-            "attributes": _object(attributes),
-            "defects": {"type": "array", "items": defect, "maxItems": most},
-            "defect_probability": chance,
-        }
-    )
+    parts: Json = {"fits_plan": {"type": "boolean"}, "attributes": _object(asked)}
+    if stated:
+        found["confidence"] = _chance_schema()
+    parts["defects"] = {"type": "array", "items": _object(found), "maxItems": most}
+    if stated:
+        parts["defect_probability"] = _chance_schema()
+    return _object(parts)
 
 
-def _attribute_schema(asked: Characteristic) -> Json:
-    value: Json
+def _coordinate(boxes: Convention) -> Json:
+    kind = "integer" if boxes.whole else "number"
+    return {"type": kind, "minimum": 0, "maximum": boxes.largest}
+
+
+def _chance_schema() -> Json:
+    return {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def _attribute_schema(asked: Characteristic, stated: bool) -> Json:
+    value = _value_schema(asked)
+    return _object({"value": value, "confidence": _chance_schema()}) if stated else value
+
+
+def _value_schema(asked: Characteristic) -> Json:
     if asked.kind is CharacteristicKind.CHOICE:
-        value = {"type": ["string", "null"], "enum": [o.value for o in asked.options] + [None]}
-    elif asked.kind is CharacteristicKind.BOOLEAN:
-        value = {"type": ["boolean", "null"]}
-    elif asked.kind is CharacteristicKind.TEXT:
-        value = {"type": ["string", "null"], "maxLength": LONGEST_TEXT}
-    else:
-        low, high = limits(asked)
-        kind = "integer" if asked.kind is CharacteristicKind.SCALE else "number"
-        value = {"type": [kind, "null"], "minimum": low, "maximum": high}
-    chance = {"type": "number", "minimum": 0, "maximum": 1}
-    return _object({"value": value, "confidence": chance})
+        return {"type": ["string", "null"], "enum": [o.value for o in asked.options] + [None]}
+    if asked.kind is CharacteristicKind.BOOLEAN:
+        return {"type": ["boolean", "null"]}
+    if asked.kind is CharacteristicKind.TEXT:
+        return {"type": ["string", "null"], "maxLength": LONGEST_TEXT}
+    low, high = limits(asked)
+    if asked.kind is CharacteristicKind.SCALE:
+        whole = {"minimum": math.ceil(low), "maximum": math.floor(high)}
+        return {"type": ["integer", "null"], **whole}
+    return {"type": ["number", "null"], "minimum": low, "maximum": high}
 
 
 def limits(asked: Characteristic) -> tuple[float, float]:
@@ -88,121 +102,136 @@ def _object(properties: Json) -> Json:
 
 
 def read_answer(
-    text: str,
-    plan: PlanSpec,
-    sent: tuple[int, int],
-    photo: tuple[int, int],
-    unit: BoxUnit,
-    trust: float = 1.0,
-) -> Extraction:
-    """Read an answer about a photo of (height, width) ``photo`` that was sent at size ``sent``.
+    text: str, plan: PlanSpec, picture: Picture, trust: float = 1.0, chances: Chances | None = None
+) -> Extraction | None:
+    """Read an answer about one photo; None where there is no answer in it.
 
-    ``trust`` scales the model's own confidences. TransientError where no JSON object is in it.
+    ``chances`` are from token probabilities and come before the confidences that the model states;
+    ``trust`` (0..1) draws both towards not knowing, because neither is calibrated.
     """
-    answer = find_object(text)
+    found = _sought(text, plan)
+    if found is None:
+        return None
+    answer, complete = found
     if answer.get("fits_plan") is False:
-        return _refused(plan)
-    given = answer.get("attributes")
-    given = given if isinstance(given, dict) else {}
-    attributes = tuple(_attribute(c, given.get(c.key), trust) for c in plan.characteristics)
-    defects = _defects(answer.get("defects"), plan, sent, photo, unit, trust)
-    chance = _chance(answer.get("defect_probability"), None)
-    if chance is None:
-        chance = max((d.confidence for d in defects), default=0.1 if plan.defects else 0.0)
-    answered = [a.confidence for a in attributes if not a.abstained]
-    parts = answered + ([trust * max(chance, 1 - chance)] if plan.defects else [])
+        return abstained(plan, "the model says that this photo does not show what the plan asks")
+    said = _Said(plan, picture, trust, chances)
+    attributes = said.attributes(_given_attributes(answer, plan))
+    defects, read_all = said.defects(answer.get("defects"))
+    chance = said.defect_probability(answer, defects, read_all and complete)
     return Extraction(
         attributes=attributes,
         defects=defects,
-        defect_probability=chance if plan.defects else 0.0,
-        in_domain=1.0,
-        confidence=min(parts, default=0.0),
+        defect_probability=chance,
+        in_domain=1.0 if chances is None or chances.fits_plan is None else chances.fits_plan,
+        confidence=overall(attributes, chance if plan.defects else None),
         abstained=False,
     )
 
 
-def _refused(plan: PlanSpec) -> Extraction:
-    return Extraction(
-        attributes=tuple(_abstain(c) for c in plan.characteristics),
-        defects=(),
-        defect_probability=0.5 if plan.defects else 0.0,
-        in_domain=0.0,
-        confidence=0.0,
-        abstained=True,
-        reasons=("the model says that this photo does not show what the plan is about",),
-    )
+def _sought(text: str, plan: PlanSpec) -> tuple[Json, bool] | None:
+    """The object with the answer, out of its wrappers, and whether it was complete."""
+    keys = _PARTS | {c.key for c in plan.characteristics}
+    objects = find_objects(text)
+    for one in objects:
+        for candidate in _nested(one.value, _DEEPEST_WRAPPER):
+            if keys & candidate.keys():
+                return candidate, one.complete
+    listed = [one.value for one in objects if _label(one.value) is not None]
+    return ({"defects": listed}, objects[-1].complete) if listed else None
 
 
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL | re.IGNORECASE)
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
-_COMMA = re.compile(r",(\s*[}\]])")
+def _nested(value: object, depth: int) -> Iterator[Json]:
+    """An object and those in it, outermost first; a text that holds an object counts as one."""
+    if isinstance(value, str) and "{" in value:
+        value = [one.value for one in find_objects(value)]
+    if isinstance(value, dict):
+        yield value
+    if depth and isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _nested(child, depth - 1)
 
 
-def find_object(text: str) -> Json:
-    """The first JSON object in a text: fenced, surrounded by words, with trailing commas, or in
-    Python's spelling. TransientError where there is none."""
-    text = _THOUGHT.sub(" ", text[:200_000])
-    for piece in [*_FENCE.findall(text), text]:
-        for candidate in _braced(piece):
-            found = _parsed(candidate)
-            if isinstance(found, dict):
-                return found
-    raise TransientError("the model's answer holds no JSON object")
+def _given_attributes(answer: Json, plan: PlanSpec) -> Json:
+    """Answers by key, however the model arranged them."""
+    given = answer.get("attributes", answer)
+    if isinstance(given, list):
+        named = [one for one in given if isinstance(one, dict)]
+        given = {str(one.get("key", one.get("name"))): one for one in named}
+    if not isinstance(given, dict):
+        return {}
+    folded = {_folded(str(key)): value for key, value in given.items()}
+    return {
+        c.key: given.get(c.key, folded.get(_folded(c.key), folded.get(_folded(c.title or c.key))))
+        for c in plan.characteristics
+    }
 
 
-def _braced(text: str) -> list[str]:
-    """Outermost {...} parts, braces in quotes ignored; an unclosed one is closed at the end."""
-    parts: list[str] = []
-    stack: list[str] = []
-    start, quoted, skip = -1, False, False
-    for at, sign in enumerate(text):
-        if skip:
-            skip = False
-        elif quoted:
-            quoted = sign != '"'
-            skip = sign == "\\"
-        elif sign == '"' and stack:
-            quoted = True
-        elif sign in "{[" and (stack or sign == "{"):
-            start = at if not stack else start
-            stack.append("}" if sign == "{" else "]")
-        elif stack and sign == stack[-1]:
-            stack.pop()
-            if not stack:
-                parts.append(text[start : at + 1])
-    if stack and start >= 0:
-        parts.append(text[start:] + ('"' if quoted else "") + "".join(reversed(stack)))
-    return parts[:20]
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Reads the parts of one answer."""
+
+    plan: PlanSpec
+    picture: Picture
+    trust: float
+    chances: Chances | None
+
+    def attributes(self, given: Json) -> tuple[AttributeResult, ...]:
+        return tuple(self._attribute(c, given.get(c.key)) for c in self.plan.characteristics)
+
+    def _attribute(self, asked: Characteristic, given: object) -> AttributeResult:
+        value, sure = given, None
+        if isinstance(given, dict):
+            value, sure = given.get("value"), given.get("confidence")
+        read = read_value(asked, value)
+        if read is None:
+            return without_answer(asked)
+        measured = self.chances.attributes.get(asked.key) if self.chances else None
+        chance = _chance(sure, NOT_SAID) if measured is None else measured
+        return AttributeResult(key=asked.key, value=read, confidence=self.trust * chance)
+
+    def defects(self, given: object) -> tuple[tuple[DefectCandidate, ...], bool]:
+        """Those that are in the catalogue and have a place, and whether that was all of them."""
+        if not isinstance(given, list):
+            return (), not self.plan.defects
+        made = [self._defect(number, item) for number, item in enumerate(given)]
+        kept = sorted((d for d in made if d is not None), key=lambda d: -d.confidence)
+        return tuple(kept[:MOST_DEFECTS]), None not in made
+
+    def _defect(self, number: int, item: object) -> DefectCandidate | None:
+        if not isinstance(item, dict):
+            return None
+        kind = _type(_label(item), self.plan)
+        box = read_box(item.get("box", item.get("bbox_2d", item.get("bbox"))), self.picture)
+        if kind is None or box is None:
+            return None
+        measured = self.chances.defects if self.chances else ()
+        chance = (
+            measured[number]
+            if number < len(measured)
+            else _chance(item.get("confidence"), NOT_SAID)
+        )
+        return DefectCandidate(
+            type=kind.key, box=box, confidence=self.trust * chance, severity=kind.severity
+        )
+
+    def defect_probability(
+        self, answer: Json, defects: tuple[DefectCandidate, ...], all_read: bool
+    ) -> float:
+        """Drawn towards 0.5 by ``trust``. Never below it where a part of the list is missing."""
+        if not self.plan.defects:
+            return 0.0
+        chance = self.chances.any_defect if self.chances else None
+        if chance is None:
+            stated = read_number(answer.get("defect_probability"))
+            surest = max((d.confidence for d in defects), default=NOT_SAID)
+            chance = surest if stated is None else _chance(stated, surest)
+        chance = self.trust * chance + (1 - self.trust) * 0.5
+        return chance if all_read else max(0.5, chance)
 
 
-def _parsed(text: str) -> object:
-    for attempt in (text, _COMMA.sub(r"\1", text)):
-        try:
-            return json.loads(attempt, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            continue
-    try:
-        return ast.literal_eval(text) if len(text) < 20_000 else None
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return None
-
-
-def _no_constant(name: str) -> None:
-    """NaN and Infinity are no JSON; they count as missing."""
-
-
-def _attribute(asked: Characteristic, given: object, trust: float) -> AttributeResult:
-    value, sure = given, None
-    if isinstance(given, dict):
-        value, sure = given.get("value"), given.get("confidence")
-    read = _value(asked, value)
-    if read is None:
-        return _abstain(asked)
-    chance = _chance(sure, 0.5) or 0.0
-    return AttributeResult(key=asked.key, value=read, confidence=trust * chance)
-
-
-def _value(asked: Characteristic, value: object) -> str | int | float | bool | None:
+def read_value(asked: Characteristic, value: object) -> str | int | float | bool | None:
+    """A value that the characteristic allows; None for anything else."""
     if asked.kind is CharacteristicKind.CHOICE:
         return _option(asked, value)
     if asked.kind is CharacteristicKind.BOOLEAN:
@@ -210,7 +239,7 @@ def _value(asked: Characteristic, value: object) -> str | int | float | bool | N
     if asked.kind is CharacteristicKind.TEXT:
         clean = _plain(value) if isinstance(value, str) else ""
         return clean or None
-    number = _number(value)
+    number = read_number(value)
     low, high = limits(asked)
     if number is None or not low <= number <= high:
         return None
@@ -224,8 +253,9 @@ def _plain(text: str) -> str:
 def _option(asked: Characteristic, value: object) -> str | None:
     if not isinstance(value, str):
         return None
-    wanted = _folded(value)
-    return next((o.value for o in asked.options if _folded(o.value) == wanted), None)
+    exact = [o.value for o in asked.options if o.value == value]
+    alike = exact or [o.value for o in asked.options if _folded(o.value) == _folded(value)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _folded(text: str) -> str:
@@ -240,7 +270,8 @@ def _truth(value: object) -> bool | None:
     return None
 
 
-def _number(value: object) -> float | None:
+def read_number(value: object) -> float | None:
+    """A finite number, also one that was written as a text."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -253,39 +284,16 @@ def _number(value: object) -> float | None:
     return None
 
 
-def _chance(value: object, default: float | None) -> float | None:
+def _chance(value: object, default: float) -> float:
     """A probability; per cent are understood, anything else is the default."""
-    number = _number(value)
+    number = read_number(value)
     if number is None or number < 0 or number > 100:
         return default
     return number / 100 if number > 1 else number
 
 
-def _abstain(asked: Characteristic) -> AttributeResult:
-    return AttributeResult(key=asked.key, value=None, confidence=0.0, abstained=True)
-
-
-def _defects(
-    given: object,
-    plan: PlanSpec,
-    sent: tuple[int, int],
-    photo: tuple[int, int],
-    unit: BoxUnit,
-    trust: float,
-) -> tuple[DefectCandidate, ...]:
-    made = []
-    for item in given if isinstance(given, list) else []:
-        if not isinstance(item, dict):
-            continue
-        kind = _type(item.get("type", item.get("label")), plan)
-        box = read_box(item.get("box", item.get("bbox_2d", item.get("bbox"))), sent, photo, unit)
-        if kind is not None and box is not None:
-            chance = trust * (_chance(item.get("confidence"), 0.5) or 0.0)
-            made.append(
-                DefectCandidate(type=kind.key, box=box, confidence=chance, severity=kind.severity)
-            )
-    made.sort(key=lambda candidate: -candidate.confidence)
-    return tuple(made[:MOST_DEFECTS])
+def _label(item: Json) -> object:
+    return item.get("type", item.get("label"))
 
 
 def _type(given: object, plan: PlanSpec) -> DefectType | None:
@@ -298,24 +306,42 @@ def _type(given: object, plan: PlanSpec) -> DefectType | None:
     return None
 
 
-def read_box(
-    given: object, sent: tuple[int, int], photo: tuple[int, int], unit: BoxUnit
-) -> Box | None:
+def read_box(given: object, picture: Picture) -> Box | None:
     """A box in pixels of the photo, corners put in order and cut to it; None where it has no area.
 
-    ``sent`` and ``photo`` are (height, width).
+    Four numbers, an object with x1, y1, x2 and y2, or a text with location tokens.
     """
     if isinstance(given, dict):
-        given = [given.get(k) for k in ("x1", "y1", "x2", "y2")]
+        names = ("y1", "x1", "y2", "x2") if picture.boxes.rows_first else ("x1", "y1", "x2", "y2")
+        given = [given.get(name) for name in names]
+    if isinstance(given, str):
+        given = loc_tokens(given)
     if not isinstance(given, list | tuple) or len(given) != 4:
         return None
-    numbers = [_number(v) for v in given]
-    if any(n is None for n in numbers):
+    numbers = [n for n in map(read_number, given) if n is not None]
+    if len(numbers) != 4:
         return None
-    high, wide = {"unit": (1, 1), "thousand": (1000, 1000), "pixels": sent}[unit]
-    left, top, right, bottom = (float(n or 0.0) for n in numbers)
-    xs = sorted(min(max(x * photo[1] / wide, 0.0), float(photo[1])) for x in (left, right))
-    ys = sorted(min(max(y * photo[0] / high, 0.0), float(photo[0])) for y in (top, bottom))
-    if xs[1] - xs[0] < 1 or ys[1] - ys[0] < 1:
-        return None
-    return Box(x1=xs[0], y1=ys[0], x2=xs[1], y2=ys[1])
+    return picture.boxes.in_photo(numbers, picture.sent, picture.photo)
+
+
+def shaped(
+    extraction: Extraction, plan: PlanSpec, photo: Size, boxes: Convention
+) -> dict[str, Any]:
+    """An extraction as the object that ``answer_schema`` describes, so that one engine can answer
+    in another one's place."""
+    return {
+        "fits_plan": not extraction.abstained,
+        "attributes": {
+            answer.key: {"value": answer.value, "confidence": round(answer.confidence, 3)}
+            for answer in extraction.attributes
+        },
+        "defects": [
+            {
+                "type": defect.type,
+                "box": boxes.written(defect.box, photo),
+                "confidence": round(defect.confidence, 3),
+            }
+            for defect in extraction.defects
+        ],
+        "defect_probability": round(extraction.defect_probability, 3),
+    }

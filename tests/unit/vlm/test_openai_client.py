@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
-from models_runtime.errors import FatalError, InputError, TransientError
+from models_runtime.circuit import Circuit
+from models_runtime.errors import EngineError, FatalError, InputError, TransientError
 from models_runtime.openai_client import ChatClient
 from models_runtime.registry import EngineSpec
 
@@ -231,4 +233,129 @@ def test_setting_string_reads_model_and_key(
     assert client.complete(HELLO) == "ok"
     assert server.seen[0]["model"] == "big"
     assert server.authorization == ["Bearer k"]
+    client.close()
+
+
+def test_token_probabilities_are_those_of_the_text_without_the_reasoning_before_it(
+    server: Server, client: ChatClient
+) -> None:
+    def answer(pieces: list[tuple[str, float]]) -> dict[str, object]:
+        tokens = [{"token": t, "logprob": p, "bytes": list(t.encode())} for t, p in pieces]
+        choice = {"message": {"content": "yes"}, "logprobs": {"content": tokens}}
+        return {"choices": [choice]}
+
+    for pieces, expected in (
+        ([("ye", -0.1), ("s", -0.2)], [-0.1, -0.2]),
+        ([("think", -9.0), ("ye", -0.1), ("s", -0.2)], [-0.1, -0.2]),
+        ([("thinkye", -9.0), ("s", -0.2)], []),
+        ([("no", -0.1)], []),
+        ([("ye", 0.5), ("s", -0.2)], []),
+        ([("ye", float("nan")), ("s", -0.2)], []),
+    ):
+        server.script.append((200, {}, answer(pieces)))
+        completion = client.chat(HELLO, logprobs=True)
+        assert [token.logprob for token in completion.tokens] == expected
+
+
+@pytest.mark.parametrize("logprobs", [None, [], {}, {"content": None}, {"content": [3]}, "x"])
+def test_odd_token_probabilities_are_none(
+    server: Server, client: ChatClient, logprobs: object
+) -> None:
+    choice = {"message": {"content": "yes"}, "logprobs": logprobs}
+    server.script.append((200, {}, {"choices": [choice]}))
+    assert client.chat(HELLO, logprobs=True).tokens == ()
+
+
+def test_a_server_without_token_probabilities_is_asked_without_and_that_is_remembered(
+    server: Server, client: ChatClient
+) -> None:
+    server.fail(400, {"error": "logprobs is not supported"})
+    server.say("yes")
+    server.say("again")
+    assert client.chat(HELLO, logprobs=True).text == "yes"
+    assert client.chat(HELLO, logprobs=True).text == "again"
+    assert ["logprobs" in asked for asked in server.seen] == [True, False, False]
+
+
+def test_a_refusal_is_the_answers_text(server: Server, client: ChatClient) -> None:
+    message = {"content": None, "refusal": "I can't help with that."}
+    server.script.append((200, {}, {"choices": [{"message": message}]}))
+    assert client.complete(HELLO) == "I can't help with that."
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_server_that_is_down_is_left_alone_and_probed_once(server: Server) -> None:
+    clock = Clock()
+    circuit = Circuit("server", failures=4, pause=10.0, clock=clock)
+    client = ChatClient(server.url, "m", attempts=2, sleep=lambda _: None, circuit=circuit)
+    for _ in range(4):
+        server.fail(500)
+    for _ in range(2):
+        with pytest.raises(TransientError, match="500"):
+            client.complete(HELLO)
+    with pytest.raises(TransientError, match="left alone") as caught:
+        client.complete(HELLO)
+    assert caught.value.retry_after == 10.0
+    assert len(server.seen) == 4, "nothing was sent while the circuit was open"
+    clock.now = 10.0
+    server.fail(502)
+    with pytest.raises(TransientError, match="left alone"):
+        client.complete(HELLO)
+    assert len(server.seen) == 5, "one probe, and no second try after it failed"
+    clock.now = 30.0
+    server.say("back")
+    server.say("again")
+    assert client.complete(HELLO) == "back"
+    assert client.complete(HELLO) == "again"
+    client.close()
+
+
+def test_a_busy_server_and_a_wrong_question_do_not_open_the_circuit(
+    server: Server, client: ChatClient
+) -> None:
+    for _ in range(6):
+        server.fail(429, Retry_After="60")
+        with pytest.raises(TransientError, match="429"):
+            client.complete(HELLO)
+        server.fail(422)
+        with pytest.raises(InputError):
+            client.complete(HELLO)
+    server.say("fine")
+    assert client.complete(HELLO) == "fine"
+
+
+SECRET = "sk-very-secret-4711"
+
+
+@pytest.mark.parametrize("status", [401, 400, 500, 404, 200])
+def test_a_server_that_repeats_the_key_does_not_give_it_away(
+    server: Server, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = server.url.replace("http://", f"http://ada:{SECRET}@")
+    for client in (
+        ChatClient(server.url, "m", SECRET, attempts=1),
+        ChatClient(address, "m", attempts=1),
+    ):
+        server.fail(status, f"wrong key {SECRET} for http://ada:{SECRET}@host/")
+        with caplog.at_level("DEBUG"), pytest.raises(EngineError) as caught:
+            client.complete(HELLO)
+        assert SECRET not in str(caught.value)
+        assert SECRET not in client.base_url
+        client.close()
+    assert SECRET not in caplog.text
+    assert server.authorization[1] == httpx.BasicAuth("ada", SECRET)._auth_header
+
+
+def test_an_unreachable_address_is_told_without_its_password() -> None:
+    client = ChatClient(f"http://ada:{SECRET}@127.0.0.1:9/v1", "m", attempts=1)
+    with pytest.raises(TransientError, match="unreachable") as caught:
+        client.complete(HELLO)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
     client.close()

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 
 from models_runtime.contracts import Architecture, Engine
 from models_runtime.errors import FatalError
+from models_runtime.redaction import shown_setting, shown_word
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class Registry:
         )
 
     def _slot(self, architecture: Architecture, text: str) -> _Slot:
-        name = f"{architecture.value} {text.strip().partition(':')[0]}:"
+        name = f"{architecture.value} {shown_setting(text).partition(':')[0]}:"
         with self._guard:
             return self._slots.setdefault((architecture, text.strip()), _Slot(name))
 

@@ -38,6 +38,7 @@ from models_runtime.vlm.attributes import (
     sigmoid,
 )
 from models_runtime.vlm.boxes import Region, overlap, regions, strongest
+from models_runtime.vlm.encodings import Encodings, single
 from models_runtime.vlm.known import Fit, Kind, fit, kinds
 from models_runtime.vlm.looks import as_tensor, outlined, shown
 from models_runtime.vlm.model import Encoded, Networks
@@ -68,7 +69,8 @@ class Readings:
 
 
 class EmbeddedVLM:
-    """Extractor over Loupe-VLM. Keeps nothing about photos, so threads may share one."""
+    """Extractor over Loupe-VLM. Of photos it keeps only what the last ones look like; threads may
+    share one."""
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class EmbeddedVLM:
         self._networks, self._memory, self._fitted = networks, memory, fitted
         self._outline = outline
         self._cache = TextCache(embedder)
+        self._encodings = Encodings()
         self._ref = EngineRef(
             architecture=Architecture.VLM, engine="loupe-vlm", version=f"loupe-vlm-{version}"
         )
@@ -112,10 +115,11 @@ class EmbeddedVLM:
 
         The grid lies over the whole photo, whatever its shape.
         """
-        with torch.inference_mode():
-            encoded = self._networks.finds(
-                as_tensor([photo.pixels], self._fitted.side), meaning=False
-            )
+        encoded = self._encodings.known(photo)
+        if encoded is None:
+            with torch.inference_mode():
+                pixels = as_tensor([photo.pixels], self._fitted.side)
+                encoded = self._networks.finds(pixels, meaning=False)
         return np.asarray(encoded.coarse[0].float().numpy(), dtype=np.float32)
 
     def _encode(
@@ -130,10 +134,10 @@ class EmbeddedVLM:
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
             with torch.inference_mode():
-                encoded = self._look(batch)
+                encoded = self._encodings.of(batch, self._look)
                 seen = kinds(self._networks.shows, self._memory, self._fitted, self._cache, encoded)
                 for number, photo in enumerate(batch):
-                    one = _single(encoded, number)
+                    one = single(encoded, number)
                     made.append((photo, one, self._read(one, rows, seen[number])))
         return made
 
@@ -229,18 +233,6 @@ def box_chance(
     """Calibrated chance that a box is a true finding, from its peak, its photo and its area."""
     peak, photo, area, offset = box_weights
     return sigmoid(peak * region.peak + photo * whole + area * np.log(region.share) + offset)
-
-
-def _single(encoded: Encoded, number: int) -> Encoded:
-    at = slice(number, number + 1)
-    return replace(
-        encoded,
-        meaning=encoded.meaning[at],
-        evidence=encoded.evidence[at],
-        places=encoded.places[at],
-        pooled=encoded.pooled[at],
-        coarse=encoded.coarse[at],
-    )
 
 
 def _candidate(defect: DefectType, place: Region, chance: float) -> DefectCandidate:

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -292,6 +292,12 @@ class Trainer:
         self.elapsed = state["elapsed"]
         self.sampler.rng = np.random.default_rng((self.recipe.seed, self.step))
 
+    def start_from(self, trained: Path) -> None:
+        """Begin with the exported weights of another run; optimiser and schedule start anew."""
+        tensors = {name: value.float() for name, value in load_file(trained).items()}
+        self.sam.load_state_dict(tensors)
+        self.average = {name: value.clone() for name, value in self.sam.state_dict().items()}
+
     def export(self, path: Path) -> None:
         """Write the average as safetensors (large tensors in half precision) and the config."""
         tensors = {k: _compact(v) for k, v in self.average.items()}
@@ -382,6 +388,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoint", type=Path, default=Path("var/training/sam/last.pt"))
     parser.add_argument("--export", type=Path, default=WEIGHTS)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="exported weights of an earlier run")
+    parser.add_argument("--click-prompts", type=int, default=2)
     parser.add_argument("--toy", type=int, metavar="STEPS", help="tiny model, drawn pictures")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -393,11 +401,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scenes = sam_data.load_scenes(options.data, "train")
     surfaces = sam_data.load_surfaces(options.data, 150)
     print(f"{len(scenes)} scenes, {len(surfaces)} surfaces", flush=True)
-    recipe = Recipe(options.stages, options.batch, learning_rate=options.lr, seed=options.seed)
+    recipe = Recipe(
+        options.stages,
+        options.batch,
+        click_prompts=options.click_prompts,
+        learning_rate=options.lr,
+        seed=options.seed,
+    )
     config = model.SamConfig(input_size=options.stages[-1][0])
     trainer = Trainer(config, recipe, Sampler(scenes, surfaces, options.seed))
     if options.resume:
         trainer.load(options.checkpoint)
+    elif options.start:
+        trainer.start_from(options.start)
     run(trainer, options.checkpoint, options.export, lambda line: print(line, flush=True))
 
 

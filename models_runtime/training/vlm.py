@@ -27,6 +27,14 @@ from models_runtime.mlm.minilm import load as load_minilm
 from models_runtime.registry import EngineSpec
 from models_runtime.training import vlm_data
 from models_runtime.training.vlm_data import Photo
+from models_runtime.training.vlm_stations import (
+    THINGS,
+    StationView,
+    check_loss,
+    look_at,
+    phrasings,
+    thing_loss,
+)
 from models_runtime.training.vlm_texts import TextBank, foreign_defects, questions, warm_up
 from models_runtime.training.vlm_views import View, cell_targets, look, nothing_known, paint_on
 from models_runtime.vlm import words
@@ -59,22 +67,24 @@ LESSONS: dict[str, tuple[Lesson, ...]] = {
         Lesson("toy", True, 8, 0.05),
         Lesson("grocery", True, 8, 0.03),
     ),
+    "checks": (Lesson("station", True, 12, 1.0),),
     "world": (Lesson("world", False, 16, 1.0),),
 }
 """A step adds up the gradients of a lesson of each group (those below one now and then): a step
 of one domain alone would pull the heads towards it, and the next step back."""
 
-GROUP_SHARE = {"meaning": 1.0, "places": 0.5, "world": 0.2}
+STATION_SIZES = (160, 192, 256)
+GROUP_SHARE = {"meaning": 1.0, "places": 0.5, "checks": 0.25, "world": 0.2}
 TEACH: dict[str, tuple[dict[str, float], float]] = {
     "both": (GROUP_SHARE, 0.0),
     "shows": ({"meaning": 1.0, "world": 0.25}, 0.4),
-    "finds": ({"places": 1.0}, 0.0),
+    "finds": ({"places": 1.0, "checks": 0.7}, 0.0),
 }
 """What a run teaches, as ``Recipe.groups`` and ``Recipe.mix``. The shipped networks began as one
 that learned both, and then each went on with its own."""
-GROUP_WEIGHT = {"meaning": 1.0, "places": 0.25, "world": 0.5}
-
-TINY = Shape((16, 24, 32, 48), (1, 1, 1, 1), 16)
+GROUP_WEIGHT = {"meaning": 1.0, "places": 0.25, "checks": 0.5, "world": 0.5}
+SHIPPED = Shape(checks=True)
+TINY = Shape((16, 24, 32, 48), (1, 1, 1, 1), 16, checks=True)
 """For tests: trains in seconds, knows next to nothing."""
 
 
@@ -111,6 +121,8 @@ class Trainer:
         self.bank = TextBank(embedder, self.numbers)
         self.questions = questions(photos)
         warm_up(self.bank, self.questions)
+        checks = {check.text for photo in photos for check in photo.checks}
+        self.bank.add(phrase for text in sorted(checks) for phrase in phrasings(text))
         self.pools = _pools(photos)
         self.lessons = {
             group: [le for le in lessons if le.domain in self.pools or le.domain == "world"]
@@ -141,7 +153,7 @@ class Trainer:
             weights = np.array([lesson.weight for lesson in lessons])
             pick = int(self.numbers.choice(len(weights), p=weights / weights.sum()))
             lesson = lessons[pick]
-            loss = self._world(lesson) if lesson.domain == "world" else self._lesson(lesson)
+            loss = self._taught(lesson)
             (GROUP_WEIGHT[name] * loss).backward()  # type: ignore[no-untyped-call]
             losses[f"{lesson.domain}{'+' if lesson.places else ''}"] = float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
@@ -150,6 +162,11 @@ class Trainer:
         self.steps += 1
         self.spent += _clock() - began
         return losses
+
+    def _taught(self, lesson: Lesson) -> Tensor:
+        if lesson.domain == "world":
+            return self._world(lesson)
+        return self._checks(lesson) if lesson.domain == "station" else self._lesson(lesson)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -209,6 +226,18 @@ class Trainer:
             return self._pick(real or pool, count)
         few = max(1, round(count * (0.2 if lesson.domain == "solar" else 0.4)))
         return self._pick(real or pool, count - few) + self._pick(drawn, few)
+
+    def _checks(self, lesson: Lesson) -> Tensor:
+        """Is the instructed state met, where is that seen, and which things are there?"""
+        size = STATION_SIZES[int(self.numbers.integers(len(STATION_SIZES)))]
+        count = max(4, round(self._count(lesson) * (192 / size) ** 2))
+        photos = self._pick(self.pools["station"], count)
+        views = [look_at(photo, size, self.numbers) for photo in photos]
+        encoded = self.model(_tensor(views), meaning=False)
+        texts = self.bank.rows([[_phrase(view.check.text, self.numbers)] for view in views])
+        state, where = self.model.checks(encoded.coarse, texts)
+        things = self.model.read_places(encoded, self.bank.rows(THINGS.values()))
+        return check_loss(state, where, views) + 0.5 * thing_loss(things, views)
 
     def _world(self, lesson: Lesson) -> Tensor:
         """Photos of all domains and of none: which is which?"""
@@ -311,10 +340,15 @@ class Trainer:
         save_file(self.average.state_dict(), folder / "average.safetensors")
 
     def start_from(self, trained: Path) -> None:
-        """Begin with the averaged weights of another run."""
+        """Begin with the averaged weights of another run, or with one half of shipped ones.
+
+        Parts that the file has none of (the other half, a new head) begin anew.
+        """
         tensors = load_file(trained)
-        self.model.load_state_dict(tensors)
-        self.average.load_state_dict(tensors)
+        unknown = self.model.load_state_dict(tensors, strict=False).unexpected_keys
+        if unknown:
+            raise ValueError(f"{trained} is not of this network: {unknown[0]}")
+        self.average.load_state_dict(self.model.state_dict())
 
     def resume(self, folder: Path) -> bool:
         """Go on where a run in this folder stopped; False where there is none."""
@@ -340,6 +374,10 @@ def _any(names: list[str], numbers: Numbers) -> str:
     return names[int(numbers.integers(len(names)))]
 
 
+def _phrase(text: str, numbers: Numbers) -> str:
+    return _any(list(phrasings(text)), numbers)
+
+
 def _held(answer: str | None, asked: str) -> float:
     return -1.0 if answer is None else float(answer == asked)
 
@@ -352,7 +390,7 @@ def _pools(photos: Sequence[Photo]) -> dict[str, list[Photo]]:
     return pools
 
 
-def _tensor(views: Sequence[View]) -> Tensor:
+def _tensor(views: Sequence[View] | Sequence[StationView]) -> Tensor:
     stacked = torch.from_numpy(np.stack([view.pixels for view in views]))
     pixels = stacked.permute(0, 3, 1, 2).float() / 255.0
     return pixels.contiguous(memory_format=torch.channels_last)
@@ -456,6 +494,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="photos per data set")
     parser.add_argument("--start", type=Path, help="weights of an earlier run to begin with")
     parser.add_argument("--teach", choices=list(TEACH), default="both")
+    parser.add_argument("--rate", type=float, default=Recipe().rate, help="learning rate")
+    parser.add_argument("--sizes", type=_sizes, default=Recipe().sizes, help="112,128: of views")
+    parser.add_argument("--place-sizes", type=_sizes, default=Recipe().place_sizes)
     parser.add_argument("--check-every", type=float, default=360.0, help="seconds")
     parser.add_argument("--toy", action="store_true", help="a tiny network, for trying out")
     args = parser.parse_args()
@@ -463,9 +504,16 @@ def main() -> None:
     began = time.monotonic()
     photos = vlm_data.load(args.data, limit=args.limit) + vlm_data.draw(args.drawn)
     groups, mix = TEACH[args.teach]
-    recipe = Recipe(minutes=args.minutes, groups=groups, mix=mix)
+    recipe = Recipe(
+        minutes=args.minutes,
+        rate=args.rate,
+        sizes=args.sizes,
+        place_sizes=args.place_sizes,
+        groups=groups,
+        mix=mix,
+    )
     embedder = load_minilm(EngineSpec("embedded"))
-    trainer = Trainer(photos, embedder, recipe, TINY if args.toy else Shape())
+    trainer = Trainer(photos, embedder, recipe, TINY if args.toy else SHIPPED)
     resumed = trainer.resume(args.out)
     if args.start and not resumed:
         trainer.start_from(args.start)
@@ -473,6 +521,10 @@ def main() -> None:
     from models_runtime.training.vlm_checks import quick_check
 
     run(trainer, args.out, _say, quick_check(photos, embedder), args.check_every)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _say(line: str) -> None:

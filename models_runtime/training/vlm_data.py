@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,19 @@ HOLDOUT = 0.08
 """Part of train that no gradient sees: thresholds and temperatures are fitted on it."""
 
 Bytes = NDArray[np.uint8]
+
+
+RelativeBox = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in shares of the photo's width and height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A state that somebody asked for: is it met, and where on the photo is that decided?"""
+
+    text: str
+    met: bool
+    region: RelativeBox | None
 
 
 @dataclass(slots=True)
@@ -44,6 +58,9 @@ class Photo:
     present: dict[str, bool] = field(default_factory=dict)
     defective: bool | None = None
     drawn: bool = False
+    checks: tuple[Check, ...] = ()
+    objects: tuple[tuple[str, RelativeBox], ...] = ()
+    """Named things and their boxes, all that are in sight; empty where nobody named any."""
 
 
 def load(root: Path, only: tuple[str, ...] = (), limit: int | None = None) -> list[Photo]:
@@ -230,16 +247,51 @@ def _nuclei(folder: Path) -> Iterator[Photo]:
         yield Photo(read_photo(folder / row["image"], 240), "nuclei", row["image"], split)
 
 
+STATION_SIDE = 320
+
+
 def _stations(folder: Path) -> Iterator[Photo]:
     records = json.loads((folder / "records.json").read_text())
-    seen: dict[str, str] = {}
+    of_image: dict[str, list[dict[str, Any]]] = {}
     for record in records:
-        image = record.get("image") or record.get("Image") or record.get("image_path")
-        if image:
-            seen.setdefault(str(image), str(record["split"]))
-    for image, split in list(seen.items())[::3]:
-        path = folder / image if (folder / image).exists() else folder / "images" / Path(image).name
-        yield Photo(read_photo(path, 240), "station", image, _part(split, image))
+        of_image.setdefault(str(record["image"]), []).append(record)
+    for image, rows in of_image.items():
+        size = cv2.imread(str(folder / image)).shape
+        photo = Photo(
+            read_photo(folder / image, STATION_SIDE),
+            "station",
+            image,
+            _part(str(rows[0]["split"]), image),
+        )
+        photo.checks = tuple(_check(row, size) for row in rows)
+        photo.objects = _objects(rows, size)
+        yield photo
+
+
+def _check(record: dict[str, Any], size: Sequence[int]) -> Check:
+    regions = [g for g in record["Grounding"] or () if g["text_span"].endswith("ormal region")]
+    region = _relative(regions[0]["bbox"], size) if regions else None
+    return Check(str(record["Detection_Content"]), not record["Anomaly_Label"], region)
+
+
+def _objects(
+    records: Sequence[dict[str, Any]], size: Sequence[int]
+) -> tuple[tuple[str, RelativeBox], ...]:
+    """Of the records of one photo, the one that names the most things names them all."""
+    named = [
+        [(str(g["text_span"]), g["bbox"]) for g in row["Grounding"] or () if _is_thing(g)]
+        for row in records
+    ]
+    return tuple((name, _relative(box, size)) for name, box in max(named, key=len))
+
+
+def _is_thing(grounding: dict[str, Any]) -> bool:
+    return bool(grounding["category"] == "object" and grounding["text_span"] != "workbench")
+
+
+def _relative(box: Sequence[float], size: Sequence[int]) -> RelativeBox:
+    x1, y1, x2, y2 = (float(v) for v in box)
+    return x1 / size[1], y1 / size[0], x2 / size[1], y2 / size[0]
 
 
 READERS = {

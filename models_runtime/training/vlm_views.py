@@ -35,6 +35,7 @@ class ViewStyle:
     any_way_up: bool = False
     colour: float = 0.25
     cutout: float = 0.0
+    mirror: bool = True
 
 
 STYLES: dict[str, ViewStyle] = {
@@ -45,6 +46,8 @@ STYLES: dict[str, ViewStyle] = {
     "wall": ViewStyle(0.40, 10.0, any_way_up=True, colour=0.3),
     "cookie": ViewStyle(0.65, 15.0, any_way_up=True, colour=0.25),
     "toy": ViewStyle(0.75, 10.0, any_way_up=True, colour=0.2),
+    # What stands on the left of a station may be what is asked.
+    "station": ViewStyle(0.50, 5.0, colour=0.3, mirror=False),
 }
 
 
@@ -67,7 +70,7 @@ def look(photo: Photo, size: int, numbers: Numbers, gentle: bool = False) -> Vie
         pixels = np.rot90(pixels, turns)
         places = None if places is None else np.rot90(places, turns)
     return View(
-        _colours(np.ascontiguousarray(pixels), style, numbers, 0.0 if gentle else style.cutout),
+        colours(np.ascontiguousarray(pixels), style, numbers, 0.0 if gentle else style.cutout),
         None if places is None else np.ascontiguousarray(places),
         *_still_there(photo, places),
     )
@@ -84,7 +87,7 @@ def _placement(
     centre_x = numbers.uniform(cut_w / 2, width - cut_w / 2)
     centre_y = numbers.uniform(cut_h / 2, height - cut_h / 2)
     angle = np.deg2rad(numbers.uniform(-style.rotate, style.rotate))
-    mirror = -1.0 if numbers.random() < 0.5 else 1.0
+    mirror = -1.0 if style.mirror and numbers.random() < 0.5 else 1.0
     scale = np.diag([mirror * size / cut_w, size / cut_h])
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn @ scale
@@ -104,7 +107,8 @@ def _still_there(photo: Photo, places: Bytes | None) -> tuple[dict[str, bool], b
     return present, any(present.values())
 
 
-def _colours(pixels: Bytes, style: ViewStyle, numbers: Numbers, cutout: float) -> Bytes:
+def colours(pixels: Bytes, style: ViewStyle, numbers: Numbers, cutout: float) -> Bytes:
+    """Change light, tint, sharpness and noise; by chance ``cutout`` hide a rectangle."""
     amount = style.colour
     gain = 1 + numbers.uniform(-amount, amount)
     tint = 1 + numbers.uniform(-amount / 3, amount / 3, 3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -42,11 +43,14 @@ class Evidence:
     """What the defect side of the engine found: used by characteristics that ask about state.
 
     ``judged``: False where the photo's domain taught no defects, so that nothing is known.
+    ``checked``: for each yes-or-no characteristic that asks for an instructed state, by key, the
+    chance that it is met.
     """
 
     defect_probability: float
     damaged_share: float
     judged: bool
+    checked: Mapping[str, float] = field(default_factory=dict)
 
 
 class AttributeReader:
@@ -143,7 +147,9 @@ class AttributeReader:
         self, asked: Characteristic, encoded: Encoded, domain: str, evidence: Evidence
     ) -> AttributeResult:
         texts = statement_texts(asked)
-        if evidence.judged and any(says_defective(t) for t in texts):
+        if asked.key in evidence.checked:
+            chance = evidence.checked[asked.key]
+        elif evidence.judged and any(says_defective(t) for t in texts):
             chance = evidence.defect_probability
         elif evidence.judged and any(says_sound(t) for t in texts):
             chance = 1 - evidence.defect_probability

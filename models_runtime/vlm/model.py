@@ -39,6 +39,8 @@ class Shape:
     """Has it the head for what a photo shows?"""
     finds: bool = True
     """Has it those for what is wrong, and where?"""
+    checks: bool = False
+    """And one that says whether an instructed state is met, and where it looked?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,39 @@ class Pyramid(nn.Module):
         return F.relu(self.norm(self.smooth(top))), coarse
 
 
+class CheckHead(nn.Module):
+    """Is what a sentence states so on the photo ("two containers are on the workbench")?
+
+    The sentence picks the cells that matter, and what these hold, by it, decides.
+    """
+
+    def __init__(self, features: int, width: int = 96) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(features)
+        self.cells = nn.Linear(features, width)
+        self.where = nn.Linear(TEXT_DIM, width)
+        self.asked = nn.Linear(TEXT_DIM, 2 * width)
+        self.judge = nn.Sequential(
+            nn.LayerNorm(4 * width), nn.Linear(4 * width, width), nn.GELU(), nn.Linear(width, 1)
+        )
+        self.where_bias = nn.Parameter(torch.tensor(-2.0))
+
+    def forward(self, coarse: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Coarse maps (n, features, h, w) and a text vector for each (n, 384).
+
+        Returns logits (n,): is it so? and logits (n, h, w): is this a place that decides it?
+        """
+        cells = F.gelu(self.cells(self.norm(coarse.permute(0, 2, 3, 1)))).flatten(1, 2)
+        dots = torch.einsum("nkc,nc->nk", cells, self.where(texts))
+        where = dots / float(cells.shape[-1]) ** 0.5 + self.where_bias
+        share = where.sigmoid()[..., None]
+        mean = (share * cells).sum(1) / share.sum(1).clamp(min=1e-3)
+        seen = torch.cat([mean, (share * cells).amax(1)], 1)
+        asked = self.asked(texts)
+        state = self.judge(torch.cat([seen * asked, asked], 1))[:, 0]
+        return state, where.view(len(where), *coarse.shape[-2:])
+
+
 class LoupeVLM(nn.Module):
     """The whole network. ``forward`` takes pixels, the ``read_…`` methods take text vectors."""
 
@@ -143,6 +178,8 @@ class LoupeVLM(nn.Module):
             self.place_scale = nn.Parameter(torch.tensor(2.0))
             self.place_bias = nn.Parameter(torch.tensor(-3.5))
             self.whole = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
+        if shape.finds and shape.checks:
+            self.checks = CheckHead(widths[1] + pyramid)
 
     def forward(self, pixels: Tensor, meaning: bool = True, places: bool = True) -> Encoded:
         """Encode float (n, 3, h, w) in 0..1; with ``places``, h and w are multiples of 32.

@@ -46,6 +46,10 @@ class Fitted(BaseModel):
     """Logit from which a place belongs to a defect."""
     box: dict[str, tuple[float, float, float, float]] = {"default": (1.0, 0.0, 0.0, 0.0)}
     """Weights of a box's peak logit, its type's logit in the photo, log area, and an offset."""
+    check: tuple[float, float, float] = (0.5, 0.5, 0.0)
+    """Weights of the whole and of the near look at an instructed state, and an offset."""
+    check_side: int = Field(default=192, ge=32, le=1024, multiple_of=32)
+    """The near look is at this size."""
     least_box: dict[str, float] = {"default": 0.25}
     """Boxes less likely than this are not shown to anyone."""
     distance_limit: float = 1.0
@@ -57,7 +61,8 @@ class Fitted(BaseModel):
         widths, depths, pyramid = (self.shape[k] for k in ("widths", "depths", "pyramid"))
         if not isinstance(widths, list) or not isinstance(depths, list):
             raise FatalError("loupe_vlm.json: widths and depths must be lists of four")
-        return Shape(_four(widths), _four(depths), int(str(pyramid)))
+        checks = bool(self.shape.get("checks", 0))
+        return Shape(_four(widths), _four(depths), int(str(pyramid)), checks=checks)
 
 
 def _four(numbers: list[int]) -> tuple[int, int, int, int]:

@@ -38,6 +38,8 @@ from models_runtime.vlm.attributes import (
     sigmoid,
 )
 from models_runtime.vlm.boxes import Region, overlap, regions, strongest
+from models_runtime.vlm.checking import DOMAIN as CHECKED_DOMAIN
+from models_runtime.vlm.checking import Checked, check_states, unmet
 from models_runtime.vlm.encodings import Encodings, single
 from models_runtime.vlm.known import Fit, Kind, fit, kinds
 from models_runtime.vlm.looks import as_tensor, outlined, shown
@@ -170,19 +172,33 @@ class EmbeddedVLM:
         judgement: Fit,
     ) -> Extraction:
         domain = read.kind.domain
-        found = self._defects(photo, plan, read)
+        checked = self._checked(photo, plan, one, domain)
+        found = [] if checked else self._defects(photo, plan, read)
+        chance = read.defect_probability
+        if checked:
+            chance = 1 - min(each.chance for each in checked.values())
         share = sum(region.share * c.confidence for c, region in found)
-        evidence = Evidence(read.defect_probability, share, judged(domain))
-        attributes = tuple(reader.read(one, domain, evidence))
+        met = {key: each.chance for key, each in checked.items()}
+        attributes = tuple(reader.read(one, domain, Evidence(chance, share, judged(domain), met)))
+        defects = (*(candidate for candidate, _ in found), *unmet(checked, plan, self._cache))
         return Extraction(
             attributes=attributes,
-            defects=tuple(candidate for candidate, _ in found),
-            defect_probability=read.defect_probability if plan.defects else 0.0,
+            defects=defects[:MOST_DEFECTS],
+            defect_probability=chance if plan.defects else 0.0,
             in_domain=judgement.in_domain,
-            confidence=_confidence(attributes, read.defect_probability, bool(plan.defects)),
+            confidence=_confidence(attributes, chance, bool(plan.defects)),
             abstained=False,
             embedding=_embedding(one),
         )
+
+    def _checked(
+        self, photo: PhotoPixels, plan: PlanSpec, one: Encoded, domain: str
+    ) -> dict[str, Checked]:
+        """Whether instructed states are met, where the photo shows a station."""
+        finds = self._networks.finds
+        if domain != CHECKED_DOMAIN or not hasattr(finds, "checks"):
+            return {}
+        return check_states(finds, self._fitted, self._cache, plan, photo, one)
 
     def _defects(
         self, photo: PhotoPixels, plan: PlanSpec, read: Readings

@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from models_runtime.calibration import fit_platt, fit_temperature
-from models_runtime.contracts import Box
+from models_runtime.contracts import Box, PhotoPixels
 from models_runtime.mlm.minilm import load as load_minilm
 from models_runtime.registry import EngineSpec
 from models_runtime.training import vlm_data
-from models_runtime.training.vlm_data import IGNORE, Bytes, Photo
+from models_runtime.training.vlm import SHIPPED
+from models_runtime.training.vlm_data import IGNORE, Bytes, Check, Photo
 from models_runtime.training.vlm_views import View, nothing_known, paint_on
 from models_runtime.vlm import weights, words
 from models_runtime.vlm.boxes import GRID, Region, overlap, regions
+from models_runtime.vlm.checking import Looked, look
 from models_runtime.vlm.looks import as_tensor, outlined, resize, shown
-from models_runtime.vlm.model import TEXT_DIM, Networks, Shape, load_half
+from models_runtime.vlm.model import TEXT_DIM, LoupeVLM, Networks, Shape, load_half
 from models_runtime.vlm.outline import OutlineHead, both
 from models_runtime.vlm.plan_texts import TextCache
 from models_runtime.vlm.weights import Fitted, Line, Memory
@@ -293,7 +295,8 @@ def fit_boxes(fitted: Fitted, cases: Sequence[Case]) -> None:
         fitted.cell_threshold[name] = best
         _, _, real, rows, truth = box_counts(chosen, best)
         if truth.sum() >= 5 and (~truth).sum() >= 5:
-            fitted.box[name] = logistic(rows, truth)
+            peak, photo, area, offset = logistic(rows, truth)
+            fitted.box[name] = (peak, photo, area, offset)
             fitted.least_box[name] = least_chance(fitted.box[name], rows, truth, real)
 
 
@@ -340,20 +343,47 @@ def f1_of(hits: int, found: int, real: int) -> float:
     return 2 * hits / (found + real) if found + real else 0.0
 
 
-def logistic(rows: NDArray[np.float64], truth: NDArray[np.bool_], ridge: float = 1.0) -> BoxWeights:
-    """Ridge logistic regression by Newton's method; three weights and an offset."""
+def logistic(
+    rows: NDArray[np.float64], truth: NDArray[np.bool_], ridge: float = 1.0
+) -> tuple[float, ...]:
+    """Ridge logistic regression by Newton's method: a weight per column of rows, and an offset."""
     mean, spread = rows.mean(0), rows.std(0) + 1e-6
     design = np.hstack([(rows - mean) / spread, np.ones((len(rows), 1))])
-    found = np.zeros(4)
-    penalty = np.diag([ridge] * 3 + [1e-3])
+    found = np.zeros(rows.shape[1] + 1)
+    penalty = np.diag([ridge] * rows.shape[1] + [1e-3])
     for _ in range(50):
         chance = 1 / (1 + np.exp(-design @ found))
         gradient = design.T @ (chance - truth) + penalty @ found
         curvature = design.T @ (design * (chance * (1 - chance))[:, None]) + penalty
         found -= np.clip(np.linalg.solve(curvature, gradient), -2, 2)
-    slopes = found[:3] / spread
-    a, b, c = (round(float(v), 4) for v in slopes)
-    return a, b, c, round(float(found[3] - slopes @ mean), 4)
+    slopes = found[:-1] / spread
+    offset = float(found[-1] - slopes @ mean)
+    return (*(round(float(v), 4) for v in slopes), round(offset, 4))
+
+
+def looks_at_checks(
+    finds: LoupeVLM, fitted: Fitted, cache: TextCache, photos: Sequence[Photo]
+) -> list[tuple[Looked, Check]]:
+    """Both looks at every check of photos of stations, asked in the data set's own words."""
+    made = []
+    for photo in photos:
+        pixels = PhotoPixels(photo.pixels, "")
+        with torch.inference_mode():
+            encoded = finds(as_tensor([photo.pixels], fitted.side), meaning=False)
+            for check in photo.checks:
+                row = torch.from_numpy(cache.mean([check.text]))
+                made.append((look(finds, pixels, encoded, row, fitted.check_side), check))
+    return made
+
+
+def fit_checks(fitted: Fitted, looked: Sequence[tuple[Looked, Check]]) -> None:
+    """How much the whole and the near look count, as a calibrated chance that a state is met."""
+    truth = np.array([check.met for _, check in looked], dtype=bool)
+    if len(looked) < FEW or truth.all() or not truth.any():
+        return
+    rows = np.array([[seen.whole, seen.near] for seen, _ in looked], dtype=np.float64)
+    whole, near, offset = logistic(rows, truth)
+    fitted.check = (whole, near, offset)
 
 
 def fit_all(
@@ -366,8 +396,9 @@ def fit_all(
 ) -> tuple[Memory, Fitted]:
     """Fit everything for trained networks."""
     cache = TextCache(load_minilm(EngineSpec("embedded")))
-    sizes = {
-        "widths": list(shape.widths), "depths": list(shape.depths), "pyramid": shape.pyramid
+    sizes: dict[str, list[int] | int] = {
+        "widths": list(shape.widths), "depths": list(shape.depths), "pyramid": shape.pyramid,
+        "checks": int(shape.checks),
     }  # fmt: skip
     fitted = Fitted(shape=sizes, side=side, meaning_side=meaning_side)
     reader = Reader(networks, cache, fitted, outline)
@@ -393,6 +424,9 @@ def fit_all(
     judged = [c for c in held if c.photo.defective is not None] + extra + made
     fit_whole(fitted, judged)
     fit_boxes(fitted, judged)
+    if shape.checks:
+        stations = [p for p in photos if p.split == "holdout" and p.checks]
+        fit_checks(fitted, looks_at_checks(networks.finds, fitted, cache, stations))
     return memory, fitted
 
 
@@ -458,7 +492,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     photos = vlm_data.load(args.data) + vlm_data.draw(200)
-    shape, outline = Shape(), _outline(args.outline)
+    shape, outline = SHIPPED, _outline(args.outline)
     networks = Networks(
         shows=load_half(load_file(args.shows), replace(shape, finds=False)),
         finds=load_half(load_file(args.finds), replace(shape, shows=False)),

@@ -6,6 +6,7 @@ Confidences must be calibrated, or a threshold means nothing (Guo et al. 2017).
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -32,7 +33,11 @@ class Tier(Generic[E]):
 
 
 class EngineRun(Value):
-    """One call of one engine. Cost in millionths of a US dollar; ``error`` empty if it answered."""
+    """One call of one engine. Cost in millionths of a US dollar; ``error`` empty if it answered.
+
+    ``asked`` and ``answered`` name the parts of a question that can be split: what this engine was
+    asked, and for what of it its answer counts in the end.
+    """
 
     architecture: Architecture
     engine: str
@@ -41,6 +46,43 @@ class EngineRun(Value):
     cost_microusd: int
     confidence: Probability | None = None
     error: str = ""
+    asked: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+
+
+class EngineShare(Value):
+    """What one engine did in several cases: in how many it was asked, and how often for each part,
+    how often its answer counts, how often it failed, its time and its cost together."""
+
+    architecture: Architecture
+    engine: str
+    version: str
+    cases: int
+    failed: int
+    run_ms: float
+    cost_microusd: int
+    asked: dict[str, int]
+    answered: dict[str, int]
+    error: str = ""
+
+
+class Escalation(Value):
+    """How many of several cases went beyond the first engine, and what each engine did."""
+
+    cases: int
+    escalated: int
+    engines: tuple[EngineShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Generic[T]):
+    """What came of one call about several items. ``run``: an item's share of it. ``values``: one
+    per item, none where the engine could not be loaded or failed, which ``error`` says."""
+
+    run: EngineRun
+    ref: EngineRef
+    values: tuple[T, ...]
+    error: EngineError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +122,34 @@ class _Case(Generic[I, T]):
 def cost_microusd(run_ms: float, cost_per_hour: float) -> int:
     """Price of compute time: milliseconds at US dollars per hour, in millionths of a dollar."""
     return round(run_ms / 3_600_000 * cost_per_hour * 1_000_000)
+
+
+def escalation_of(cases: Sequence[Sequence[EngineRun]]) -> Escalation:
+    """Add up what ran in several cases; engines in the order in which they came first."""
+    by_engine: dict[tuple[str, str], list[EngineRun]] = {}
+    for place in range(max(map(len, cases), default=0)):
+        for run in (ran[place] for ran in cases if place < len(ran)):
+            by_engine.setdefault((run.engine, run.version), []).append(run)
+    return Escalation(
+        cases=len(cases),
+        escalated=sum(len(ran) > 1 for ran in cases),
+        engines=tuple(_share(runs) for runs in by_engine.values()),
+    )
+
+
+def _share(runs: Sequence[EngineRun]) -> EngineShare:
+    return EngineShare(
+        architecture=runs[0].architecture,
+        engine=runs[0].engine,
+        version=runs[0].version,
+        cases=len(runs),
+        failed=sum(bool(run.error) for run in runs),
+        run_ms=round(sum(run.run_ms for run in runs), 3),
+        cost_microusd=sum(run.cost_microusd for run in runs),
+        asked=dict(Counter(part for run in runs for part in run.asked)),
+        answered=dict(Counter(part for run in runs for part in run.answered)),
+        error=next((run.error for run in reversed(runs) if run.error), ""),
+    )
 
 
 def run_cascade(
@@ -130,38 +200,41 @@ def _ask(
     threshold: float,
 ) -> EngineError | None:
     """Let one engine answer; its failure is noted with each case and returned."""
-    started = time.perf_counter()
-    ref = EngineRef(architecture=tier.architecture, engine=tier.name, version="")
-    try:
-        engine = tier.load()
-        ref, started = engine.ref, time.perf_counter()
-        values = call(engine, [case.item for case in cases])
-    except (TransientError, FatalError) as error:
-        share = (time.perf_counter() - started) * 1000 / len(cases)
+    called = call_engine(tier, lambda engine: call(engine, [c.item for c in cases]), len(cases))
+    if called.error is not None:
         for case in cases:
-            case.ran.append(_engine_run(tier, ref, share, None, str(error)))
-        return error
-    share = (time.perf_counter() - started) * 1000 / len(cases)
-    for case, value in zip(cases, values, strict=True):
+            case.ran.append(called.run)
+        return called.error
+    for case, value in zip(cases, called.values, strict=True):
         sure = confidence(value)
-        case.ran.append(_engine_run(tier, ref, share, sure, ""))
-        case.answers.append((sure, value, ref))
+        case.ran.append(called.run.model_copy(update={"confidence": sure}))
+        case.answers.append((sure, value, called.ref))
         case.sure = sure >= threshold
     return None
 
 
-def _engine_run(
-    tier: Tier[E], ref: EngineRef, ms: float, sure: float | None, error: str
-) -> EngineRun:
-    return EngineRun(
+def call_engine(tier: Tier[E], call: Callable[[E], Sequence[T]], items: int) -> Called[T]:
+    """Load an engine and ask it about so many items at once. InputError goes through."""
+    started = time.perf_counter()
+    ref = EngineRef(architecture=tier.architecture, engine=tier.name, version="")
+    values: tuple[T, ...] = ()
+    failure: EngineError | None = None
+    try:
+        engine = tier.load()
+        ref, started = engine.ref, time.perf_counter()
+        values = tuple(call(engine))
+    except (TransientError, FatalError) as error:
+        failure = error
+    share = (time.perf_counter() - started) * 1000 / max(1, items)
+    run = EngineRun(
         architecture=ref.architecture,
         engine=ref.engine,
         version=ref.version,
-        run_ms=round(ms, 3),
-        cost_microusd=cost_microusd(ms, tier.cost_per_hour),
-        confidence=sure,
-        error=error[:500],
+        run_ms=round(share, 3),
+        cost_microusd=cost_microusd(share, tier.cost_per_hour),
+        error=str(failure)[:500] if failure else "",
     )
+    return Called(run, ref, values, failure)
 
 
 def _settle(case: _Case[I, T], threshold: float) -> CascadeAnswer[T]:

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from models_runtime.cascade import CascadeAnswer, cost_microusd, run_cascade, run_cascade_many
+from models_runtime.cascade import CascadeAnswer, EngineRun, cost_microusd, run_cascade
+from models_runtime.compare.earlier import REF as EARLIER_REF
+from models_runtime.compare.earlier import Change, EarlierPhoto, nearest
+from models_runtime.compare.history import with_history
 from models_runtime.contracts import (
     ActionGraph,
     ActionInput,
@@ -21,7 +24,6 @@ from models_runtime.contracts import (
     DefectCandidate,
     EngineRef,
     Extraction,
-    Extractor,
     Finding,
     PhotoPixels,
     Probability,
@@ -40,6 +42,7 @@ from models_runtime.plans import PlanSpec
 from models_runtime.router import choose_for_step
 from models_runtime.runtime import Runtime
 from models_runtime.scaling import WorkingCopy
+from models_runtime.vlm.escalation import Extracted, extract_by_cascade
 
 __all__ = [
     "Comparer",
@@ -49,6 +52,7 @@ __all__ = [
     "StepRecord",
     "case_text",
     "compare_photo",
+    "compare_with_earlier",
     "embed_text",
     "embed_texts",
     "extract_photo",
@@ -63,9 +67,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-EXTRACTION_SURE = 0.5
-"""Calibrated confidence of an extraction below which the next engine of the cascade is asked."""
-
 _ANY_ANSWER = 0.0
 _ANY_PHOTO = PlanSpec(name="any photo")
 
@@ -75,6 +76,7 @@ class StepRecord(Value):
 
     ``run_ms`` in milliseconds; ``cost_microusd`` in millionths of a US dollar of compute time.
     ``escalated``: more than the first engine was asked. ``to_person``: no engine was sure enough.
+    ``ran``: each engine that was called, what it was asked and answered, its time and its cost.
     """
 
     step: str
@@ -87,6 +89,7 @@ class StepRecord(Value):
     escalated: bool = False
     to_person: bool = False
     cost_microusd: int = 0
+    ran: tuple[EngineRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +200,9 @@ def extract_photos(
         return []
     copies = [WorkingCopy.of(photo) for photo in photos]
 
-    def call(engine: Extractor, asked: list[WorkingCopy]) -> list[Extraction]:
-        return engine.extract([copy.photo for copy in asked], plan)
-
-    answers = run_cascade_many(
-        runtime.extractors(), copies, call, _extraction_confidence, EXTRACTION_SURE
-    )
+    answers = extract_by_cascade(runtime.extractors(), [copy.photo for copy in copies], plan)
     return [
-        Done(_restored(answer.value, copy), _recorded("extract", answer))
+        Done(_restored(answer.value, copy), _extraction_record(answer))
         for answer, copy in zip(answers, copies, strict=True)
     ]
 
@@ -217,27 +215,43 @@ def compare_photo(runtime: Runtime, comparer: Comparer, photo: PhotoPixels) -> D
     return Done(comparison, record)
 
 
+def compare_with_earlier(
+    runtime: Runtime, photo: PhotoPixels, earlier: Sequence[EarlierPhoto]
+) -> Done[Change | None]:
+    """Compare a photo with the earlier one of the asset that shows the most alike view."""
+    started = time.perf_counter()
+    change = nearest(photo, earlier)
+    told = "" if change else "; no earlier photo shows this view"
+    return Done(change, _timed(runtime, "compare", EARLIER_REF, started, None, told))
+
+
 def segment_findings(
     runtime: Runtime,
     photo: PhotoPixels,
     candidates: Sequence[DefectCandidate],
     plan: PlanSpec,
     comparison: Comparison | None = None,
+    change: Change | None = None,
 ) -> Done[tuple[Finding, ...]]:
-    """Give each candidate, and each deviation of a comparison, its pixels.
+    """Give each candidate, and each deviation of a comparison, its pixels; with ``change``, its
+    history since the earlier photo too, and what became of the defects that were there.
 
     Ids are the same whenever photo, type, source and box are. A mask that is empty or hopeless by
     the segmenter's own estimate is left out, and its finding keeps the box.
     """
-    merged = merge_candidates(candidates, comparison)
+    merged = merge_candidates(candidates, comparison, change.comparison if change else None)
     if not merged:
-        return Done((), _by_rule("segment", "nothing was pointed at, so nothing to outline"))
+        carried = with_history((), change, plan.mm_per_px) if change else ()
+        reason = "nothing was pointed at, so nothing to outline"
+        return Done(carried, _by_rule("segment", reason))
     segmenter, started = runtime.segmenter(), time.perf_counter()
     findings = outline_candidates(segmenter, photo, merged, plan.mm_per_px)
     sure = [f.mask_confidence for f in findings if f.mask_confidence is not None]
     mean = sum(sure) / len(sure) if sure else None
     boxes = len(findings) - len(sure)
     note = f"; {boxes} of {len(findings)} keep their box only" if boxes else ""
+    if change is not None:
+        findings = with_history(findings, change, plan.mm_per_px)
     return Done(findings, _timed(runtime, "segment", segmenter.ref, started, mean, note))
 
 
@@ -301,10 +315,6 @@ def _grounded_share(report: Report) -> float:
     return sum(not claim.replaced for claim in report.claims) / len(report.claims)
 
 
-def _extraction_confidence(extraction: Extraction) -> float:
-    return 0.0 if extraction.abstained else extraction.confidence
-
-
 def _restored(extraction: Extraction, copy: WorkingCopy) -> Extraction:
     """Bring boxes from the working copy back to pixels of the photo."""
     if copy.scale == 1.0:
@@ -361,4 +371,21 @@ def _recorded(step: str, answer: CascadeAnswer[T], *, told: bool = True) -> Step
         escalated=answer.escalated,
         to_person=answer.to_person,
         cost_microusd=answer.cost_microusd,
+        ran=answer.ran,
+    )
+
+
+def _extraction_record(answer: Extracted) -> StepRecord:
+    return StepRecord(
+        step="extract",
+        architecture=answer.ref.architecture,
+        engine=answer.ref.engine,
+        version=answer.ref.version,
+        reason=f"{choose_for_step('extract').reason}; {answer.reason}",
+        run_ms=round(sum(run.run_ms for run in answer.ran), 3),
+        confidence=0.0 if answer.value.abstained else answer.value.confidence,
+        escalated=answer.escalated,
+        to_person=answer.to_person,
+        cost_microusd=sum(run.cost_microusd for run in answer.ran),
+        ran=answer.ran,
     )

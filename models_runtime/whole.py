@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models_runtime.calibration import logit, sigmoid
+from models_runtime.compare.earlier import Change, EarlierPhoto
 from models_runtime.contracts import (
     ActionGraph,
     ActionInput,
     Comparison,
     Extraction,
     Finding,
+    FindingHistory,
     PhotoPixels,
     Report,
     ReportInput,
@@ -25,6 +27,7 @@ from models_runtime.inspector import (
     Done,
     StepRecord,
     compare_photo,
+    compare_with_earlier,
     extract_photos,
     plan_actions,
     segment_findings,
@@ -40,17 +43,20 @@ UNLIKE_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A photo to inspect. ``reference`` names the unit; ``warnings`` are those of intake."""
+    """A photo to inspect. ``reference`` names the unit; ``warnings`` are those of intake;
+    ``earlier``: photos of the same unit from before, of which the most alike view counts."""
 
     photo: PhotoPixels
     reference: str = ""
     note: str = ""
     warnings: tuple[str, ...] = ()
+    earlier: tuple[EarlierPhoto, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """Everything that came out of one photo. ``abstained`` has its ``reasons``."""
+    """Everything that came out of one photo. ``abstained`` has its ``reasons``. ``findings`` also
+    tell what is fixed since the earlier photo; ``change`` is None where none could be compared."""
 
     extraction: Extraction
     comparison: Comparison | None
@@ -62,6 +68,7 @@ class Inspected:
     report: Report | None
     actions: ActionGraph
     steps: tuple[StepRecord, ...]
+    change: Change | None = None
 
 
 def inspect_photos(
@@ -71,11 +78,17 @@ def inspect_photos(
     comparer: Comparer | None = None,
 ) -> list[Inspected]:
     """Inspect photos of units of one plan; the extractor sees them in one pass."""
-    extracted = extract_photos(runtime, [job.photo for job in jobs], plan)
+    photos = [replace(job.photo, note=job.note) for job in jobs]
+    extracted = extract_photos(runtime, photos, plan)
     return [
         _inspect(runtime, job, plan, done, comparer)
         for job, done in zip(jobs, extracted, strict=True)
     ]
+
+
+def standing(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings that are defects today: without those that are fixed."""
+    return tuple(f for f in findings if f.history is not FindingHistory.FIXED)
 
 
 def combined_probability(extraction: Extraction, comparison: Comparison | None) -> float:
@@ -103,11 +116,13 @@ def _inspect(
     comparison = compared.value if compared else None
     abstained, reasons = _abstention(extraction, comparison)
     probability = combined_probability(extraction, comparison)
-    segmented = segment_findings(runtime, job.photo, extraction.defects, plan, comparison)
+    looked_back = compare_with_earlier(runtime, job.photo, job.earlier) if job.earlier else None
+    change = looked_back.value if looked_back else None
+    segmented = segment_findings(runtime, job.photo, extraction.defects, plan, comparison, change)
     case = TriageInput(
         plan=plan,
         attributes=extraction.attributes,
-        findings=segmented.value,
+        findings=standing(segmented.value),
         defect_probability=probability,
         in_domain=extraction.in_domain if comparison is None or abstained else 1.0,
         extraction_abstained=abstained,
@@ -117,7 +132,7 @@ def _inspect(
     triaged = triage_case(runtime, case)
     written = _report(runtime, job, case, triaged.value)
     acted = _actions(runtime, case, triaged.value)
-    done = (extracted, compared, segmented, triaged, written, acted)
+    done = (extracted, compared, looked_back, segmented, triaged, written, acted)
     return Inspected(
         extraction=extraction,
         comparison=comparison,
@@ -129,6 +144,7 @@ def _inspect(
         report=written.value if written else None,
         actions=acted.value if acted else ActionGraph(actions=()),
         steps=tuple(step.record for step in done if step is not None),
+        change=change,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -28,10 +28,11 @@ NO_PLAN = "There is no plan to go by yet."
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The plan and the unit's photos."""
+    """The plan, the unit's photos and the operator's words about it."""
 
     plan: PlanSpec
     photos: tuple[PhotoRef, ...]
+    note: str = ""
 
 
 Answers = dict[UUID, Extraction]
@@ -57,7 +58,7 @@ def _spec(version_id: UUID) -> PlanSpec:
 
 
 def load(run: Run) -> Asked:
-    return Asked(plan_of(run), usable_photos(run))
+    return Asked(plan_of(run), usable_photos(run), run.inspection.note)
 
 
 def compute(asked: Asked) -> tuple[Answers, Trace]:
@@ -67,7 +68,8 @@ def compute(asked: Asked) -> tuple[Answers, Trace]:
 
 def compute_many(units: Sequence[Asked]) -> list[tuple[Answers, Trace]]:
     """Units of one plan, their photos in as few passes as can be."""
-    done = _extract(units[0].plan, [ref for asked in units for ref in asked.photos])
+    photos = [(ref, asked.note) for asked in units for ref in asked.photos]
+    done = _extract(units[0].plan, photos)
     return [_answered(asked.photos, list(islice(done, len(asked.photos)))) for asked in units]
 
 
@@ -79,12 +81,13 @@ def _answered(
     return answers, traced([one.record for one in done], output)
 
 
-def _extract(plan: PlanSpec, photos: Sequence[PhotoRef]) -> Iterator[Done[Extraction]]:
+def _extract(plan: PlanSpec, photos: Sequence[tuple[PhotoRef, str]]) -> Iterator[Done[Extraction]]:
     from models_runtime.inspector import extract_photos
 
     for first in range(0, len(photos), TOGETHER):
         some = photos[first : first + TOGETHER]
-        yield from extract_photos(runtime(), [pixels(ref) for ref in some], plan)
+        seen = [replace(pixels(ref), note=note) for ref, note in some]
+        yield from extract_photos(runtime(), seen, plan)
 
 
 def _plain(extraction: Extraction) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from inspection.models import Run
 from inspection.models.choices import StepName
+from models_runtime.cascade import escalation_of
 from models_runtime.contracts import Architecture
 
 if TYPE_CHECKING:
@@ -35,9 +36,14 @@ class Trace:
 
 
 def traced(records: Sequence[StepRecord], output: dict[str, Any] | None = None) -> Trace:
-    """One trace from the runtime's records, one per photo: the least sure one speaks for all."""
+    """One trace from the runtime's records, one per photo: the least sure one speaks for all.
+
+    Which engine answered what is added to ``output`` under "escalation".
+    """
     if not records:
         return Trace(output=output or {})
+    ran = [record.ran for record in records]
+    told = {"escalation": escalation_of(ran).model_dump(mode="json")} if any(ran) else {}
     spoken = min(
         records, key=lambda record: 2.0 if record.confidence is None else record.confidence
     )
@@ -49,7 +55,7 @@ def traced(records: Sequence[StepRecord], output: dict[str, Any] | None = None) 
         confidence=spoken.confidence,
         escalated=any(record.escalated for record in records),
         cost_microusd=sum(record.cost_microusd for record in records),
-        output=output or {},
+        output=(output or {}) | told,
     )
 
 

@@ -21,6 +21,7 @@ from inspection.models import (
 )
 from inspection.models.choices import FindingStatus, InspectionStatus, RunStatus, StepStatus
 from inspection.pipeline.settle import value_of
+from inspection.selectors.escalations import TimelineRow, timeline
 from inspection.selectors.findings import current_findings
 from models_runtime.plans import DefectType, PlanSpec
 from models_runtime.slm.policy import evaluate
@@ -84,6 +85,7 @@ class Evidence:
     actions: list[ActionStep]
     suggested: str = ""
     duplicates: list[Photo] = field(default_factory=list)
+    timeline: list[TimelineRow] = field(default_factory=list)
 
     @property
     def is_live(self) -> bool:
@@ -121,13 +123,15 @@ def gather(inspection: Inspection) -> Evidence:
     run = inspection.current_run
     report = Report.objects.filter(run=run).first() if run else None
     photos = list(inspection.photos.select_related("duplicate_of__inspection").defer("embedding"))
+    steps = list(run.steps.all()) if run else []
     return Evidence(
         inspection=inspection,
         photos=photos,
         findings=rows,
         attributes=_attributes(run, spec),
         run=run,
-        steps=list(run.steps.all()) if run else [],
+        steps=steps,
+        timeline=timeline(steps, spec),
         report=report,
         claims=_claims(report, rows),
         reviews=list(inspection.reviews.select_related("reviewer", "finding").order_by("-pk")),

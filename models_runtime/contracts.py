@@ -54,6 +54,15 @@ class FindingSource(StrEnum):
     PERSON = "person"
 
 
+class FindingHistory(StrEnum):
+    """What became of a defect since the earlier photo of the same asset."""
+
+    NEW = "new"
+    PRE_EXISTING = "pre_existing"
+    WORSE = "worse"
+    FIXED = "fixed"
+
+
 class Value(BaseModel):
     """Base of the typed values: immutable, and unknown fields are an error."""
 
@@ -200,7 +209,9 @@ class ImageEmbedding:
 class Finding(Value):
     """A defect with its pixels. ``length_px`` is the longer side of the smallest turned rectangle
     around the mask, else of the box; None where it was not measured. ``area_mm2`` and ``length_mm``
-    only where the plan states millimetres per pixel."""
+    only where the plan states millimetres per pixel. ``history``: against the earlier photo, None
+    where there is none or it does not show the place; ``earlier_id``: the finding there that this
+    one goes on from. One that is fixed is a defect no more and only tells what was there."""
 
     id: str
     type: str
@@ -214,6 +225,8 @@ class Finding(Value):
     confidence: Probability
     mask_confidence: Probability | None = None
     source: FindingSource = FindingSource.VLM
+    history: FindingHistory | None = None
+    earlier_id: str | None = None
 
 
 class TriageInput(Value):
@@ -364,7 +377,8 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of a comparison with golden photos: the image score and where it comes from.
+    """Result of a comparison with golden photos or an earlier one: the image score and where it
+    comes from.
 
     ``heat``: float32 (rows, columns), coarse map of the deviation.
     """
@@ -372,3 +386,4 @@ class Comparison:
     probability: float
     heat: NDArray[np.float32]
     deviations: tuple[Deviation, ...] = field(default=())
+    source: FindingSource = FindingSource.GOLDEN

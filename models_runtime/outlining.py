@@ -26,7 +26,8 @@ from models_runtime.plans import Severity
 from models_runtime.scaling import WorkingCopy, box_iou, clipped
 
 DEVIATION = "deviation"
-"""Type of a finding that differs from golden photos and that the catalogue has no word for."""
+"""Type of a finding that differs from golden photos, or from the earlier one, and that the
+catalogue has no word for."""
 
 HOPELESS_IOU = 0.3
 """Below this predicted IoU a mask misleads more than the box it came from."""
@@ -39,7 +40,7 @@ _AS_GOOD = 0.02
 """Predicted IoUs that differ by less tell nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pointed:
     """A candidate, with the coarse pixels of a comparison where it came from one."""
 
@@ -48,32 +49,40 @@ class Pointed:
 
 
 def merge_candidates(
-    candidates: Sequence[DefectCandidate], comparison: Comparison | None
+    candidates: Sequence[DefectCandidate], *comparisons: Comparison | None
 ) -> tuple[Pointed, ...]:
-    """Join what the extractor and the comparison point at, surest first, at most 50.
+    """Join what the extractor and the comparisons point at, surest first, at most 50.
 
     Where both point at the same place, the extractor's word for it stands, and two witnesses make
     it surer: 1 - (1 - p)(1 - q).
     """
     merged = [Pointed(c) for c in candidates]
-    for deviation in comparison.deviations if comparison else ():
-        twin = _twin(merged, deviation.box)
+    for comparison in comparisons:
+        if comparison is not None:
+            _join(merged, comparison)
+    merged.sort(key=lambda p: -p.candidate.confidence)
+    return tuple(merged[:MOST_FINDINGS])
+
+
+def _join(merged: list[Pointed], comparison: Comparison) -> None:
+    """Add a comparison's deviations, each to the candidate in its place or as one of its own. That
+    a place has changed makes the defect there no likelier: it may have changed for the better."""
+    changed = comparison.source is FindingSource.EARLIER
+    for deviation in comparison.deviations:
+        twin = _twin([p for p in merged if changed or p.pixels is None], deviation.box)
         if twin is None:
             candidate = DefectCandidate(
                 type=DEVIATION,
                 box=deviation.box,
                 confidence=deviation.score,
                 severity=Severity.MAJOR,
-                source=FindingSource.GOLDEN,
+                source=comparison.source,
             )
             merged.append(Pointed(candidate, deviation.mask))
-            continue
-        known = merged[twin].candidate
-        surer = 1 - (1 - known.confidence) * (1 - deviation.score)
-        both = known.model_copy(update={"confidence": surer})
-        merged[twin] = Pointed(both, deviation.mask)
-    merged.sort(key=lambda p: -p.candidate.confidence)
-    return tuple(merged[:MOST_FINDINGS])
+        elif not changed:
+            surer = 1 - (1 - twin.candidate.confidence) * (1 - deviation.score)
+            both = twin.candidate.model_copy(update={"confidence": surer})
+            merged[merged.index(twin)] = Pointed(both, deviation.mask)
 
 
 def outline_candidates(
@@ -92,7 +101,7 @@ def outline_candidates(
     findings: list[Finding] = []
     for (point, _), choices in zip(inside, answers, strict=True):
         mask, sure = _best_mask(choices, copy, point.pixels)
-        finding = _finding(photo, point.candidate, mask, sure, mm_per_px)
+        finding = measured(photo, point.candidate, mask, sure, mm_per_px)
         if not any(_is_double(finding, other) for other in findings):
             findings.append(finding)
     return tuple(findings)
@@ -106,10 +115,10 @@ def finding_id(photo_sha256: str, candidate: DefectCandidate) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _twin(merged: Sequence[Pointed], box: Box) -> int | None:
-    places = [(box_iou(p.candidate.box, box), i) for i, p in enumerate(merged) if p.pixels is None]
-    best = max(places, default=(0.0, -1))
-    return best[1] if best[0] >= _SAME_PLACE else None
+def _twin(among: Sequence[Pointed], box: Box) -> Pointed | None:
+    """The one of them that points at the same place."""
+    best = max(among, key=lambda p: box_iou(p.candidate.box, box), default=None)
+    return best if best and box_iou(best.candidate.box, box) >= _SAME_PLACE else None
 
 
 def _tightest_of_the_best(choices: Sequence[MaskCandidate]) -> MaskCandidate | None:
@@ -134,13 +143,14 @@ def _best_mask(
     return None, None
 
 
-def _finding(
+def measured(
     photo: PhotoPixels,
     candidate: DefectCandidate,
     mask: Mask | None,
     sure: float | None,
     mm_per_px: float | None,
 ) -> Finding:
+    """A finding of this candidate and mask, with its id, area and length."""
     inside = clipped(candidate.box, photo.width, photo.height) or candidate.box
     area = masks.area(mask) if mask else round(inside.area)
     length = masks.length(mask) if mask else max(inside.x2 - inside.x1, inside.y2 - inside.y1)

@@ -62,6 +62,18 @@ class GoldenRecord(Value):
     deviating_share: Probability
 
 
+class EarlierRecord(Value):
+    """The earlier photo of the asset: which, how alike after registration, share that changed.
+
+    ``likeness`` and ``changed_share`` are null where the two could not be laid onto each other.
+    """
+
+    path: str
+    sha256: str
+    likeness: Probability | None
+    changed_share: Probability | None
+
+
 class PlanReference(Value):
     """The plan that was applied; ``sha256`` is of its canonical JSON."""
 
@@ -89,6 +101,7 @@ class InspectionRecord(Value):
     abstained: bool
     abstained_reasons: tuple[str, ...]
     golden: GoldenRecord | None
+    earlier: EarlierRecord | None = None
     findings: tuple[FindingRecord, ...]
     disposition: Disposition
     disposition_confidence: Probability

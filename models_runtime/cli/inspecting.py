@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from models_runtime.cli.earlier import Earlier, earlier_from
 from models_runtime.cli.photo_paths import expand
 from models_runtime.cli.plan_files import load_plan
 from models_runtime.cli.problems import UNFORESEEN, CallError, as_problem, runtime_from
@@ -35,6 +36,7 @@ class InspectCall:
     photos: Sequence[str]
     plans: Sequence[Path]
     golden: Path | None = None
+    earlier: Path | None = None
     out: Path | None = None
     note: str = ""
     pretty: bool = False
@@ -49,6 +51,7 @@ class _Session:
     runtime: Runtime
     plans: list[PlanSpec]
     comparer: Comparer | None
+    earlier: Earlier | None = None
     failed: int = 0
     written: set[str] = field(default_factory=set)
 
@@ -59,11 +62,12 @@ def run_inspect(call: InspectCall) -> int:
     paths = expand(call.photos)
     runtime = runtime_from(call.engines)
     _check_out(call.out)
+    earlier = earlier_from(call.earlier) if call.earlier else None
     progress = Progress(len(paths))
     progress.say("loading models")
     _load_engines(runtime, len(plans))
     comparer = _golden(call.golden, progress) if call.golden else None
-    session = _Session(call, runtime, plans, comparer)
+    session = _Session(call, runtime, plans, comparer, earlier)
     for chunk in _chunks(_taken(session, paths, progress)):
         for record in _inspected(session, chunk):
             progress.clear()
@@ -164,8 +168,8 @@ def _try_together(
     """Inspect photos in one pass; if that fails, one by one, so that only the culprit is lost."""
     if not group:
         return []
-    jobs = [_job(session, taken) for taken in group]
     try:
+        jobs = [_job(session, taken) for taken in group]
         return list(inspect_photos(session.runtime, jobs, plan, session.comparer))
     except (EngineError, *UNFORESEEN) as error:
         if len(group) == 1:
@@ -177,11 +181,15 @@ def _job(session: _Session, taken: Taken) -> Job:
     codes = taken.codes
     reference = codes[0].text if codes else clean_name(taken.path.name)
     warnings = (*taken.decoded.warnings, *taken.quality.warnings)
-    return Job(taken.decoded.photo, reference, session.call.note, warnings)
+    before = session.earlier
+    earlier = (before.by(session.runtime, taken.plan),) if before else ()
+    return Job(taken.decoded.photo, reference, session.call.note, warnings, earlier)
 
 
 def _finished(session: _Session, taken: Taken, inspected: Inspected) -> InspectionRecord:
     record = inspection_record(taken, inspected)
+    if session.earlier is not None:
+        record = record.model_copy(update={"earlier": session.earlier.record(inspected)})
     if session.call.out is None:
         return record
     name = clean_name(taken.path.stem)

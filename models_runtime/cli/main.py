@@ -1,7 +1,7 @@
 """Arguments of the command line.
 
 Exit codes: 0 all photos were done; 1 at least one could not be, its line says why; 2 the call
-itself is wrong (arguments, plan, engines, golden photos) and nothing was done.
+itself is wrong (arguments, plan, engines, golden or earlier photos) and nothing was done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models_runtime.errors import FatalError
 _EXIT_CODES = """exit codes:
   0  every photo was done
   1  at least one photo could not be; its line on stdout has "status": "error" and says why
-  2  the call itself is wrong (arguments, plan, engines, golden photos); nothing was done
+  2  the call itself is wrong (arguments, plan, engines, golden or earlier photos); nothing was done
 
 engines are chosen by LOUPE_VLM, LOUPE_SAM, LOUPE_SLM, LOUPE_MLM, LOUPE_LLM and LOUPE_LAM,
 or by --engine for one call."""
@@ -74,6 +74,12 @@ def _add_inspect(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="inspection plan; several let the note and the photo choose",
     )
     command.add_argument("--golden", type=Path, metavar="DIR", help="photos of sound units")
+    command.add_argument(
+        "--earlier",
+        type=Path,
+        metavar="PHOTO",
+        help="an earlier photo of the same unit, or a template: what is new, worse or fixed",
+    )
     command.add_argument("--out", type=Path, metavar="DIR", help="write overlays here")
     command.add_argument("--note", default="", metavar="TEXT", help="the operator's words")
     command.add_argument("--pretty", action="store_true", help="indent the JSON")
@@ -131,6 +137,7 @@ def _inspect(options: argparse.Namespace) -> int:
         photos=options.photos,
         plans=options.plan,
         golden=options.golden,
+        earlier=options.earlier,
         out=options.out,
         note=options.note,
         pretty=options.pretty,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from models_runtime.cli.taking import Taken, identity
-from models_runtime.contracts import Finding
+from models_runtime.contracts import Finding, FindingHistory
 from models_runtime.overlay import Mark
 from models_runtime.plans import PlanSpec
 from models_runtime.schema import (
@@ -60,7 +60,7 @@ def overlay_marks(record: InspectionRecord) -> list[Mark]:
     return [
         Mark(
             kind=finding.name,
-            label=f"{finding.name}, {finding.severity}, {finding.confidence:.0%} sure",
+            label=_label(finding),
             box=finding.box,
             mask=finding.mask,
         )
@@ -68,12 +68,21 @@ def overlay_marks(record: InspectionRecord) -> list[Mark]:
     ]
 
 
+def _label(finding: FindingRecord) -> str:
+    words = f"{finding.name}, {finding.severity}, {finding.confidence:.0%} sure"
+    told = finding.history.replace("_", "-") if finding.history else ""
+    return f"{words}, {told}" if told else words
+
+
 def overlay_title(record: InspectionRecord) -> str:
     """The verdict in a line."""
     sure = f"{record.disposition_confidence:.0%} sure"
     ending = "; not sure, a person decides" if record.abstained or record.needs_review else ""
-    found = f"{len(record.findings)} findings" if record.findings else "no findings"
-    return f"{record.photo.name}: {record.disposition}, {sure}, {found}{ending}"
+    fixed = sum(f.history is FindingHistory.FIXED for f in record.findings)
+    number = len(record.findings) - fixed
+    found = f"{number} findings" if number else "no findings"
+    repaired = f", {fixed} fixed" if fixed else ""
+    return f"{record.photo.name}: {record.disposition}, {sure}, {found}{repaired}{ending}"
 
 
 def _golden(inspected: Inspected) -> GoldenRecord | None:

@@ -143,8 +143,8 @@ class GoldenMemory:
         """Say how likely the photo deviates and where; heat above 1 is beyond the threshold."""
         heat, alignment = self._heat(resized(photo.pixels, self.size))
         relative = (heat / self.threshold).astype(np.float32)
-        enlarged = cv2.resize(relative, self.size, interpolation=cv2.INTER_LINEAR)
-        places = np.asarray(enlarged, dtype=np.float32)
+        places = cv2.resize(relative, self.size, interpolation=cv2.INTER_LINEAR)
+        places = np.asarray(places, dtype=np.float32)
         if self.reference is not None:
             places = onto_photo(places, alignment, self.size)
         deviations = self._deviations(places, (photo.height, photo.width))
@@ -168,8 +168,8 @@ class GoldenMemory:
         )
         found = []
         for peak, island in hottest[:_MOST_DEVIATIONS]:
-            mask = _enlarged(islands == island, shape)
-            box = _box_of(mask)
+            mask = enlarged(islands == island, shape)
+            box = box_of(mask)
             if box is not None:
                 score = self.probability(peak * self.threshold)
                 found.append(Deviation(box, mask, score))
@@ -239,14 +239,14 @@ def _most_different(grids: list[Grid]) -> list[Grid]:
     return [grids[index] for index in sorted(kept)]
 
 
-def _enlarged(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def enlarged(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
     size = (shape[1], shape[0])
     return np.asarray(
         cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), dtype=bool
     )
 
 
-def _box_of(mask: NDArray[np.bool_]) -> Box | None:
+def box_of(mask: NDArray[np.bool_]) -> Box | None:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None

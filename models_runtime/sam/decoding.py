@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -120,6 +119,8 @@ def never_empty(masks: Tensor) -> Tensor:
     decoder gives one for objects of a few pixels, of which it is less than half sure everywhere.
     """
     peak = masks.amax(dim=(1, 2), keepdim=True)
+    if bool((peak > 0).all()):
+        return masks
     threshold = torch.logit(torch.sigmoid(peak.double()) / 2).float()
     return torch.where(peak > 0, masks, masks - threshold)
 
@@ -127,9 +128,5 @@ def never_empty(masks: Tensor) -> Tensor:
 def _ranked(
     masks: Tensor, scores: Tensor, extent: tuple[float, float], size: tuple[int, int]
 ) -> tuple[MaskCandidate, ...]:
-    rows, columns = (int(np.ceil(e)) for e in extent)
     order = scores.argsort(descending=True, stable=True).tolist()
-    return tuple(
-        raster.candidate(masks[i, :rows, :columns].numpy(), extent, size, float(scores[i]))
-        for i in order
-    )
+    return tuple(raster.candidate(masks[i].numpy(), extent, size, float(scores[i])) for i in order)

@@ -1,20 +1,18 @@
 """From low-resolution mask logits to a mask of the whole photo, as run-length encoding.
 
-Only the part of the photo where the mask can be is ever rasterised, in bands of columns: a small
-defect on a photo of 50 megapixels costs as much as on one of 1.
+The photo itself is never rasterised. Down a column of the photo the interpolated logits are straight
+lines from one row of the grid to the next, so a run of pixels above zero begins and ends where such
+a line crosses zero. A mask costs columns of the photo times rows of the grid, and only where it can
+be at all.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from models_runtime.contracts import Box, Mask, MaskCandidate
-
-BAND_PIXELS = 4_000_000
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -28,88 +26,90 @@ def candidate(
     ``logits``: (rows, columns) of the grid. ``extent``: how many rows and columns of it the photo
     fills, from the top left. ``size``: (height, width) of the photo.
     """
-    starts, ends, box = _runs(logits, extent, size)
+    start, end = _runs(logits, extent, size)
     return MaskCandidate(
-        mask=_encode(starts, ends, size),
+        mask=_encode(*_merged(start, end), size),
         predicted_iou=min(1.0, max(0.0, predicted_iou)),
-        area=int((ends - starts).sum()),
-        box=box,
+        area=int((end - start).sum()),
+        box=_bounding_box(start, end, size[0]),
     )
 
 
 def _runs(
     logits: FloatArray, extent: tuple[float, float], size: tuple[int, int]
-) -> tuple[IntArray, IntArray, Box | None]:
-    """Half-open runs in column-major order over the photo, and their bounding box."""
+) -> tuple[IntArray, IntArray]:
+    """Half-open runs, none longer than its column, in column-major order over the photo."""
     height, width = size
-    rows = _span(logits.max(axis=1), extent[0], height)
-    columns = _span(logits.max(axis=0), extent[1], width)
-    starts: list[IntArray] = []
-    ends: list[IntArray] = []
-    if rows and columns:
-        for first, inside in _bands(logits, extent, size, rows, columns):
-            start, end = _column_runs(inside)
-            offset = first * height + rows[0]
-            skip = height - inside.shape[1]
-            starts.append(start + offset + (start // inside.shape[1]) * skip)
-            ends.append(end + offset + ((end - 1) // inside.shape[1]) * skip)
-    start = np.concatenate(starts) if starts else np.zeros(0, np.int64)
-    end = np.concatenate(ends) if ends else np.zeros(0, np.int64)
-    return *_merged(start, end), _bounding_box(start, end, height)
+    used = logits[: _cells(logits.shape[0], extent[0]), : _cells(logits.shape[1], extent[1])]
+    rows, columns = _around(used.max(axis=1)), _around(used.max(axis=0))
+    if rows is None or columns is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    first, last = _pixels(columns, used.shape[1], width / extent[1], width)
+    lines = _down_columns(used[rows[0] : rows[1]], np.arange(first, last), extent[1] / width)
+    edged = np.zeros((lines.shape[0], lines.shape[1] + 2), np.int8)
+    edged[:, 1:-1] = lines > 0
+    change = np.diff(edged, axis=1)
+    per_cell = height / extent[0]
+    column, place = _crossings(change == 1, lines, rows[0], per_cell)
+    top = np.floor(place).clip(-1, height - 1).astype(np.int64) + 1
+    column_too, place = _crossings(change == -1, lines, rows[0], per_cell)
+    bottom = np.ceil(place).clip(0, height).astype(np.int64)
+    seen = top < bottom
+    start, end = (column + first) * height + top, (column_too + first) * height + bottom
+    return start[seen], end[seen]
 
 
-def _span(peak: FloatArray, extent: float, length: int) -> tuple[int, int] | None:
-    """The range of photo pixels that cells above zero can reach, None where there are none."""
+def _cells(count: int, extent: float) -> int:
+    return min(count, int(np.ceil(extent)))
+
+
+def _around(peak: FloatArray) -> tuple[int, int] | None:
+    """The cells above zero with one more on each side, half-open; None where there are none."""
     above = np.flatnonzero(peak > 0)
     if not len(above):
         return None
-    per_cell = length / extent
-    first = int(np.floor((above[0] - 0.5) * per_cell)) - 1
-    last = int(np.ceil((above[-1] + 1.5) * per_cell)) + 1
-    first, last = max(0, first), min(length, last)
-    return (first, last) if last > first else None
+    return max(0, int(above[0]) - 1), min(len(peak), int(above[-1]) + 2)
 
 
-def _bands(
-    logits: FloatArray,
-    extent: tuple[float, float],
-    size: tuple[int, int],
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """Yield (first column, bool (columns, rows)) from left to right."""
-    upper, lower, down = _samples(rows, extent[0], size[0], logits.shape[0])
-    tall = (logits[upper] * (1 - down)[:, None] + logits[lower] * down[:, None]).T
-    step = max(1, BAND_PIXELS // (rows[1] - rows[0]))
-    for first in range(columns[0], columns[1], step):
-        last = min(first + step, columns[1])
-        left, right, along = _samples((first, last), extent[1], size[1], logits.shape[1])
-        yield first, tall[left] * (1 - along)[:, None] + tall[right] * along[:, None] > 0
+def _pixels(span: tuple[int, int], cells: int, per_cell: float, length: int) -> tuple[int, int]:
+    """The pixels between the centres of the outermost cells of a span, and those beyond the grid's
+    last centres where the span reaches them."""
+    first = 0 if span[0] == 0 else int(np.floor((span[0] + 0.5) * per_cell - 0.5))
+    last = length if span[1] == cells else int(np.ceil((span[1] - 0.5) * per_cell - 0.5)) + 1
+    return max(0, first), min(length, last)
 
 
-def _samples(
-    span: tuple[int, int], extent: float, length: int, cells: int
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """For each pixel of a span the two cells around its centre, and the weight of the second."""
-    centres = (np.arange(*span) + 0.5) * (extent / length) - 0.5
-    last = min(cells, int(np.ceil(extent))) - 1
-    centres = np.clip(centres, 0, last)
-    lower = np.floor(centres).astype(np.int64)
-    return lower, np.minimum(lower + 1, last), (centres - lower).astype(np.float32)
+def _down_columns(grid: FloatArray, pixels: IntArray, cells_per_pixel: float) -> FloatArray:
+    """Logits (pixels, rows) of the grid, interpolated along its rows at the pixels' centres."""
+    centres = ((pixels + 0.5) * cells_per_pixel - 0.5).clip(0, grid.shape[1] - 1)
+    left = centres.astype(np.int64)
+    right = np.minimum(left + 1, grid.shape[1] - 1)
+    share = (centres - left).astype(np.float32)[:, None]
+    columns = np.ascontiguousarray(grid.T)
+    low = columns[left]
+    return low + (columns[right] - low) * share
 
 
-def _column_runs(inside: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
-    """Runs within each column, as half-open indices into the flattened (columns, rows) array."""
-    edged = np.zeros((inside.shape[0], inside.shape[1] + 2), np.int8)
-    edged[:, 1:-1] = inside
-    change = np.diff(edged, axis=1)
-    wide = inside.shape[1] + 1
-    start, end = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-    return start - start // wide, end - end // wide
+def _crossings(
+    at: NDArray[np.bool_], lines: FloatArray, first_row: int, per_cell: float
+) -> tuple[IntArray, NDArray[np.float64]]:
+    """Column of each crossing and the pixel row, continuous, where the logits are zero.
+
+    ``at`` (pixels, rows + 1): between which two rows of ``lines``; infinite before and after them,
+    as beyond the centre of the grid's last cells the photo goes on with their value.
+    """
+    column, row = np.nonzero(at)
+    inner = (row > 0) & (row < lines.shape[1])
+    place = np.where(row > 0, np.inf, -np.inf)
+    before = lines[column[inner], row[inner] - 1].astype(np.float64)
+    after = lines[column[inner], row[inner]]
+    cell = first_row + row[inner] - 1 + before / (before - after)
+    place[inner] = (cell + 0.5) * per_cell - 0.5
+    return column, place
 
 
 def _merged(start: IntArray, end: IntArray) -> tuple[IntArray, IntArray]:
-    """Join runs that touch from the foot of one column to the head of the next."""
+    """Join runs that touch: within a column, or from the foot of one to the head of the next."""
     if not len(start):
         return start, end
     apart = start[1:] != end[:-1]

@@ -1,5 +1,6 @@
 """From low-resolution logits to a mask of the whole photo."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,11 +67,24 @@ def test_cells_outside_the_photo_do_not_reach_into_it():
     assert found.box is None
 
 
-def test_bands_give_the_same_mask_as_one_piece(monkeypatch):
-    logits = np.random.default_rng(3).standard_normal((20, 20)).astype(np.float32)
-    whole = raster.candidate(logits, (20.0, 20.0), (211, 307), 0.5)
-    monkeypatch.setattr(raster, "BAND_PIXELS", 900)
-    assert raster.candidate(logits, (20.0, 20.0), (211, 307), 0.5) == whole
+@given(LOGITS, SIZES, st.floats(0.3, 1), st.floats(0.3, 1))
+@settings(max_examples=80, deadline=None)
+def test_a_photo_that_fills_only_a_part_of_the_grid_is_cut_out_of_it(logits, size, tall, wide):
+    extent = (logits.shape[0] * tall, logits.shape[1] * wide)
+    used = logits[: int(np.ceil(extent[0])), : int(np.ceil(extent[1]))]
+    full = plainly(used, extent, size)
+    found = raster.candidate(logits, extent, size, 0.5)
+    sure = np.abs(full) > 1e-4
+    assert np.array_equal(masks.decode(found.mask)[sure], (full > 0)[sure])
+    assert found.mask == masks.encode(masks.decode(found.mask))
+
+
+def test_a_large_photo_gets_the_mask_of_the_plain_way():
+    noise = np.random.default_rng(3).standard_normal((30, 40)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    found = raster.candidate(smooth, (30.0, 40.0), (1500, 2000), 0.5)
+    truth = masks.encode(plainly(smooth, smooth.shape, (1500, 2000)) > 0)
+    assert masks.iou(found.mask, truth) > 0.9999
 
 
 @pytest.mark.parametrize(("raw", "kept"), [(-0.2, 0.0), (0.4, 0.4), (1.3, 1.0)])

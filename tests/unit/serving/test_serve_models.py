@@ -74,8 +74,10 @@ def worker(server: Running, options: str, key: str = KEY) -> Iterator[OpenAIVLM]
         patch.setenv("TEST_KEY", key)
         key_env = "&key_env=TEST_KEY" if key else ""
         engine = load(EngineSpec.parse(f"openai:{server.url}/v1?{options}{key_env}"))
-    yield engine
-    engine.close()
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def test_a_worker_gets_what_the_engine_says_in_process(server: Running) -> None:

@@ -2,6 +2,7 @@
 
 Prompts come from the labels: the exact box of an object, or clicks (the first in its middle, each
 further one in the middle of the largest error). The answer is the candidate the engine ranks first.
+Writes ``loupe_sam.metrics.json`` beside the weights and the tables of the model card.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from models_runtime.contracts import (
 )
 from models_runtime.registry import Registry
 from models_runtime.training import sam_data, sam_prompts
+from models_runtime.training.sam_card import with_tables
 
 METRICS = Path(__file__).resolve().parents[1] / "weights" / "loupe_sam.metrics.json"
 TOGETHER = ("solar/dark", "cookies/broken", "nuclei/nucleus")
@@ -283,6 +285,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table = evaluate(engine, scenes, options.per_photo, options.seed)  # type: ignore[arg-type]
     result = report(table, engine, options.seed, options.per_photo)  # type: ignore[arg-type]
     options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.out == METRICS:
+        card = METRICS.with_name("loupe_sam.md")
+        card.write_text(with_tables(card.read_text(), result), encoding="utf-8")
     for measure, summary in result["together"].items():
         print(
             f"{measure}: {summary['mean']} over {summary['n']} prompts, "

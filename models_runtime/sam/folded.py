@@ -59,7 +59,7 @@ class FoldedDecoder:
 
 
 class _Layer:
-    """One two-way block: tokens among themselves, tokens to image, tokens alone, image to tokens."""
+    """A two-way block: tokens among themselves, tokens to image, tokens alone, image to tokens."""
 
     def __init__(self, layer: Any) -> None:
         self._among = layer.self_attn
@@ -252,7 +252,7 @@ def _rows(channels_first: Tensor) -> Tensor:
 
 def _by_head(weight: Tensor, heads: int) -> Tensor:
     """A projection (heads·D,C) → (heads,D,C)."""
-    return weight.unflatten(0, (heads, -1))
+    return weight.reshape(heads, -1, weight.shape[1])
 
 
 def _root(attention: Any) -> float:

@@ -1,4 +1,8 @@
-"""The published segment-anything models: ``segment-anything:vit_b?checkpoint=FILE&device=cpu``."""
+"""The published segment-anything models: ``segment-anything:vit_b?checkpoint=FILE&device=cpu``.
+
+``dtype`` is of the image encoder: ``auto`` (the default) takes bfloat16 where the processor computes
+in it (AVX-512 BF16 or AMX), float32 otherwise; ``float32`` and ``bfloat16`` insist.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from models_runtime.contracts import (
 )
 from models_runtime.errors import FatalError
 from models_runtime.registry import EngineSpec
-from models_runtime.sam import compat, decoding
+from models_runtime.sam import compat, decoding, folded, vit
 
 CELLS_PER_PIXEL = 0.25
 """The published decoder's masks have a quarter of the input's 1024 px."""
@@ -46,6 +50,11 @@ class OfficialSegmenter:
     def __init__(self, sam: Any, ref: EngineRef) -> None:
         self._sam = sam
         self._ref = ref
+        self._dtype: torch.dtype = next(sam.image_encoder.parameters()).dtype
+        on_cpu = sam.device.type == "cpu"
+        self._encode = vit.FusedEncoder(sam.image_encoder) if on_cpu else sam.image_encoder
+        self._prompts = folded.FoldedPrompts(sam)
+        self._decoder = folded.FoldedDecoder(sam)
 
     @property
     def ref(self) -> EngineRef:
@@ -56,7 +65,7 @@ class OfficialSegmenter:
         resized = fit(photo.pixels, self._sam.image_encoder.img_size)
         tensor = torch.tensor(resized, device=self._sam.device).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
-            features = self._sam.image_encoder(self._sam.preprocess(tensor))[0]
+            features = self._encode(self._sam.preprocess(tensor).to(self._dtype))[0]
         return ImageEmbedding(
             features=np.ascontiguousarray(features.float().cpu().numpy()),
             size=(photo.height, photo.width),
@@ -86,20 +95,10 @@ class OfficialSegmenter:
         self, features: Tensor, boxes: Tensor | None, points: Tensor | None, labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         device = self._sam.device
-        clicks = None
-        if points is not None and labels is not None:
-            clicks = (points.to(device) - 0.5, labels.to(device))
-        sparse, dense = self._sam.prompt_encoder(
-            points=clicks, boxes=None if boxes is None else boxes.to(device) - 0.5, masks=None
+        tokens = self._prompts.tokens(
+            *(None if part is None else part.to(device) for part in (boxes, points, labels))
         )
-        logits, quality = self._sam.mask_decoder(
-            image_embeddings=features,
-            image_pe=self._sam.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=True,
-        )
-        return logits, quality
+        return self._decoder(features, self._prompts.no_map, tokens)
 
 
 def fit(pixels: Pixels, side: int) -> Pixels:
@@ -112,6 +111,7 @@ def fit(pixels: Pixels, side: int) -> Pixels:
 
 def load(spec: EngineSpec) -> OfficialSegmenter:
     """Load one architecture of segment-anything with a checkpoint from the local disk."""
+    spec.allow("checkpoint", "device", "dtype")
     package = compat.load()
     builder = package.sam_model_registry.get(spec.target)
     if builder is None:
@@ -120,8 +120,12 @@ def load(spec: EngineSpec) -> OfficialSegmenter:
     path = _checkpoint_path(spec)
     sam = builder(checkpoint=None)
     _load_state(sam, path, spec.target)
-    sam.to(_device(spec.options.get("device", "cpu"))).eval()
-    version = f"{spec.target}@{_digest(path)}"
+    device = _device(spec.options.get("device", "cpu"))
+    dtype = encoder_dtype(spec.options.get("dtype", "auto"), device)
+    sam.to(device).eval()
+    sam.image_encoder.to(dtype)
+    exact = dtype is torch.float32
+    version = f"{spec.target}@{_digest(path)}" + ("" if exact else "+bfloat16")
     ref = EngineRef(architecture=Architecture.SAM, engine="segment-anything", version=version)
     return OfficialSegmenter(sam, ref)
 
@@ -147,6 +151,24 @@ def _load_state(sam: Any, path: Path, architecture: str) -> None:
         raise FatalError(
             f"the checkpoint {path} does not fit the architecture {architecture}: {reason}"
         ) from error
+
+
+def encoder_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The number format of the image encoder: what is asked for, or what this processor is good at.
+
+    A processor without instructions for bfloat16 computes in it slower than in float32.
+    """
+    if name == "auto":
+        fast = device.type == "cpu" and _computes_in_bfloat16()
+        return torch.bfloat16 if fast else torch.float32
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise FatalError(f"unknown dtype {name!r}: use auto, float32 or bfloat16")
+    return known[name]
+
+
+def _computes_in_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _device(name: str) -> torch.device:

@@ -1,9 +1,9 @@
 """From low-resolution mask logits to a mask of the whole photo, as run-length encoding.
 
-The photo itself is never rasterised. Down a column of the photo the interpolated logits are straight
-lines from one row of the grid to the next, so a run of pixels above zero begins and ends where such
-a line crosses zero. A mask costs columns of the photo times rows of the grid, and only where it can
-be at all.
+The photo itself is never rasterised. Down a column of the photo the interpolated logits are
+straight lines from one row of the grid to the next, so a run of pixels above zero begins and ends
+where such a line crosses zero. A mask costs columns of the photo times rows of the grid, and only
+where it can be at all.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def _down_columns(grid: FloatArray, pixels: IntArray, cells_per_pixel: float) ->
     share = (centres - left).astype(np.float32)[:, None]
     columns = np.ascontiguousarray(grid.T)
     low = columns[left]
-    return low + (columns[right] - low) * share
+    mixed: FloatArray = low + (columns[right] - low) * share
+    return mixed
 
 
 def _crossings(

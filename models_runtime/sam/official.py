@@ -1,7 +1,7 @@
 """The published segment-anything models: ``segment-anything:vit_b?checkpoint=FILE&device=cpu``.
 
-``dtype`` is of the image encoder: ``auto`` (the default) takes bfloat16 where the processor computes
-in it (AVX-512 BF16 or AMX), float32 otherwise; ``float32`` and ``bfloat16`` insist.
+``dtype`` is of the image encoder: ``auto`` (the default) takes bfloat16 where the processor has
+instructions for it (AVX-512 BF16 or AMX), float32 otherwise; ``float32`` and ``bfloat16`` insist.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ import torch
 from models_runtime import masks
 from models_runtime.contracts import Box, Click, PhotoPixels, Prompt, Segmenter
 from models_runtime.registry import EngineSpec
-from models_runtime.samples import draw_sample
 from models_runtime.sam import compat, embedded, official
+from models_runtime.samples import draw_sample
 from tests.benchmarks.machine import machine
 
 SIZES = ((1000, 1000), (4000, 3000))

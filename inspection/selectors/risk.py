@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTextTransform
 
 from inspection.models import Finding, Plan, Review, RiskDial, RiskGate
@@ -95,6 +95,12 @@ def _judged(plan: Plan) -> QuerySet[Any]:
     return drawn.filter(verdict__isnull=False).order_by("-created_at")
 
 
+def _has_verdict() -> Exists:
+    return Exists(
+        Review.objects.filter(inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION)
+    )
+
+
 def _with_verdict(rows: QuerySet[RiskGate]) -> QuerySet[Any]:
     """With the disposition of the latest verdict of a person, None where there is none."""
     verdicts = Review.objects.filter(
@@ -121,13 +127,13 @@ def _types_of(inspections: list[UUID]) -> dict[UUID, set[str]]:
 
 def waiting_labels(plan: Plan) -> int:
     """Drawn units that nobody has judged yet."""
-    drawn = _with_verdict(RiskGate.objects.filter(plan=plan, is_drawn=True))
-    return drawn.filter(verdict__isnull=True).count()
+    return RiskGate.objects.filter(~_has_verdict(), plan=plan, is_drawn=True).count()
 
 
 def new_labels(dial: RiskDial) -> int:
     """Labels of units that came after this setting, so that it could not know them."""
-    return _judged(dial.plan).filter(created_at__gt=dial.created_at).count()
+    drawn = RiskGate.objects.filter(plan=dial.plan_id, is_drawn=True)
+    return drawn.filter(_has_verdict(), created_at__gt=dial.created_at).count()
 
 
 def realised(dial: RiskDial) -> Realised:

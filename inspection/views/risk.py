@@ -94,8 +94,8 @@ def _stated(plan: Plan) -> dict[str, Any]:
     if dial is None:
         return FIRST
     return {
-        "largest_escape": round(dial.largest_escape * 100, 6),
-        "check_share": round(dial.check_share * 100, 6),
+        "largest_escape": f"{dial.largest_escape * 100:g}",
+        "check_share": f"{dial.check_share * 100:g}",
         "confidence": str(dial.confidence),
         "based_on": dial.number,
     }
@@ -121,7 +121,6 @@ def _in_force(plan: Plan, dial: RiskDial) -> dict[str, Any]:
         "figures": figures,
         "passing": passing,
         "load": _review_load(load, dial.check_share),
-        "on_labels": Share.of(figures["escaped"], figures["passed"]),
         "of_labels": Share.of(figures["passed"], figures["tested"]),
         "since": since,
         "since_rate": Share.of(since.escaped, since.judged),

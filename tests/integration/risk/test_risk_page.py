@@ -25,7 +25,7 @@ def test_without_a_dial_the_page_teaches(screens: Screens) -> None:
     text = text_of(screens)
     assert "How it comes into force" in text
     assert "1 % needs 299, 2 % needs 149, 5 % needs 59 judged units" in text
-    assert "share that a person would not have accepted" in text
+    assert "share that a person would not have accepted (but reworked" in text
     assert '<svg class="chart"' not in text
 
 

@@ -23,6 +23,14 @@ def test_small_costs_can_be_told_apart(value: int, words: str) -> None:
     assert loupe.microusd(value) == words
 
 
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(None, ""), (0.0, "0 %"), (0.0005, "0.05 %"), (0.0125, "1.25 %"), (0.02, "2 %"), (1, "100 %")],
+)
+def test_small_shares_keep_their_digits(share: float | None, words: str) -> None:
+    assert loupe.fine_percent(share) == words
+
+
 def test_a_bar_never_leaves_its_frame() -> None:
     assert [loupe.share_of_hundred(share) for share in (-1, 0.5, 7, None)] == [
         "0.0",

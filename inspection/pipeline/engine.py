@@ -80,11 +80,11 @@ def advance(run_id: UUID, queue: str, worker: str = "") -> int:
     if claim.step == PIPELINE[0].name:
         progress.mark_running(run_id)
     with claims.heartbeat() as holding:
-        shift = Shift(holding)
+        shift, waves = Shift(holding), [[Work(claim)]]
         holding.hold([claim])
-        waves = [[Work(claim)]]
-        while waves:
-            waves = _in_waves(_perform(shift, waves.pop(0))) + waves
+        with _given_back_when_stopped(holding):
+            while waves:
+                waves = _in_waves(_perform(shift, waves.pop(0))) + waves
     if shift.crashes:
         raise shift.crashes[0]
     return shift.done
@@ -105,11 +105,8 @@ def _perform(shift: Shift, wave: list[Work]) -> list[Work]:
     step = progress.step_named(wave[0].claim.step)
     wave = wave + _company(shift, step, wave)
     units = [Unit(work.claim, work) for work in wave]
-    try:
-        with _given_back_when_stopped(units):
-            ended = _run(shift, step, units)
-    finally:
-        shift.holding.let_go([unit.claim for unit in units])
+    ended = _run(shift, step, units)
+    shift.holding.let_go([unit.claim for unit in units])
     shift.done += len(ended)
     return [one.of.following for one in ended if one.of.following is not None]
 
@@ -289,14 +286,18 @@ def _try_later(claim: Claim, error: TransientError) -> None:
 
 
 @contextmanager
-def _given_back_when_stopped(units: Sequence[Unit[Work]]) -> Iterator[None]:
+def _given_back_when_stopped(holding: claims.Holding) -> Iterator[None]:
     """A worker that is told to stop in the middle leaves nothing behind that must be waited for."""
     try:
         yield
+    except LOST_DATABASE as error:
+        # The leases run out and the sweeper sends the steps again.
+        logger.warning("a worker lost the database: %s", error)
+        claims.release_connection()
     except BaseException:
         claims.release_connection()
-        for unit in units:
-            _after_crash(unit.claim)
+        for claim in holding.held():
+            _after_crash(claim)
         raise
 
 

@@ -49,6 +49,7 @@ class Given:
     photos: int
     rounds: int
     memory_photos: int
+    bare_only: bool
 
 
 def way(given: Given) -> Result:
@@ -66,6 +67,8 @@ def way(given: Given) -> Result:
 def in_batches(given: Given) -> Result:
     folder = given.folder / "photos"
     files = draw_photos(folder, given.photos, SIDES[0])
+    if given.bare_only:
+        return {"photos": given.photos, "bare": batches.bare(folder, given.photos, given.rounds)}
     return batches.measure(folder, files, given.folder / "state", given.rounds)
 
 
@@ -90,7 +93,8 @@ def measure(part: str, options: argparse.Namespace) -> Result | None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         where = Path(folder)
         where.chmod(0o711)  # Postgres runs as another user where this one is root
-        told = PARTS[part](Given(where, options.photos, options.rounds, options.memory_photos))
+        amount = (options.photos, options.rounds, options.memory_photos, options.bare_only)
+        told = PARTS[part](Given(where, *amount))
     return None if told is None else {"machine": on, **told}
 
 
@@ -104,6 +108,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory-photos", type=int, default=2000)
+    parser.add_argument("--bare-only", action="store_true", help="batches without the application")
     parser.add_argument("--write", action="store_true", help="update docs/benchmarks")
     options = parser.parse_args()
     if "models" in options.parts:

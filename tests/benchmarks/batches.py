@@ -28,7 +28,7 @@ import psycopg
 from inspection.supervisor.children import worker
 from inspection.supervisor.layout import django_database, embedded_database_url
 from tests.benchmarks import application as app
-from tests.benchmarks.bare import Processes
+from tests.benchmarks.bare import Processes, Took
 from tests.benchmarks.machine import PROJECT, cpu_seconds, programs_of
 
 SIZES = (1, 2, 4, 8, 16)
@@ -84,20 +84,27 @@ def measure(folder: Path, files: list[Path], state: Path, rounds: int) -> dict[s
     return result
 
 
-def bare(folder: Path, photos: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Photos a second, medians; the sizes take turns, so that each meets the same machine."""
+def bare(folder: Path, photos: int, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Medians by processes and size; the sizes take turns, so that each meets the same machine."""
     result = {}
     for count in PROCESSES:
         processes = Processes(folder, count)
-        taken: dict[int, list[float]] = {size: [] for size in SIZES}
+        taken: dict[int, list[Took]] = {size: [] for size in SIZES}
         for _ in range(rounds):
             for size in SIZES:
                 taken[size].append(processes.inspect(size))
         processes.close()
-        result[str(count)] = {
-            str(size): round(photos / statistics.median(times), 2) for size, times in taken.items()
-        }
+        result[str(count)] = {str(size): _of(took, photos) for size, took in taken.items()}
     return result
+
+
+def _of(took: list[Took], photos: int) -> dict[str, float]:
+    clock = statistics.median(one.clock for one in took)
+    processor = statistics.median(one.processor for one in took)
+    return {
+        "photos_per_s": round(photos / clock, 2),
+        "cpu_ms_per_photo": round(1000 * processor / photos, 1),
+    }
 
 
 def _measured(state: Path, files: list[Path], processes: int, size: int) -> dict[str, Any]:

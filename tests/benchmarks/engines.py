@@ -82,7 +82,7 @@ def main() -> None:
     result: dict[str, Any] = {}
     for side, files in batches.items():
         inspect_all(runtime, files[:4], 1)
-        rates = [len(files) / inspect_all(runtime, files, 1) for _ in range(rounds)]
+        rates = [len(files) / inspect_all(runtime, files, 1).clock for _ in range(rounds)]
         result[f"bare_photos_per_s_{side}"] = round(statistics.median(rates), 2)
     photo = take(next(iter(batches.values()))[0]).decoded.photo
     result |= clicks(runtime, photo, rounds)

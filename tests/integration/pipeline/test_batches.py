@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from pipeline_world import PLAN, make_plan, photo_bytes
 
@@ -284,6 +284,39 @@ def test_texts_of_several_cases_are_embedded_in_one_pass(world, watched):
     assert asked == [4]
     done = finished(world, units)
     assert all(Inspection.objects.get(pk=unit.pk).embedding is not None for unit in done)
+
+
+def test_a_worker_that_is_told_to_stop_gives_back_all_that_it_holds(world, watched, monkeypatch):
+    units = waiting(world)
+    watched()
+    original, calls = engine._finish, []
+
+    def finish(claim, *rest):
+        calls.append(claim)
+        if len(calls) == 6:  # four were looked at, one is outlined, and three are still to be
+            raise KeyboardInterrupt
+        return original(claim, *rest)
+
+    monkeypatch.setattr(engine, "_finish", finish)
+    with pytest.raises(KeyboardInterrupt):
+        look(units[0])
+    assert [row(unit, "segment").status for unit in units] == ["done", *["queued"] * 3]
+    assert {row(unit).status for unit in units} == {"done"}
+    monkeypatch.undo()
+    StepRun.objects.filter(step="segment").update(not_before=None)
+    assert {unit.status for unit in finished(world, units)} == {"decided"}
+
+
+def test_a_database_that_goes_away_leaves_the_rest_to_the_sweeper(world, watched, monkeypatch):
+    units = waiting(world)
+    watched()
+
+    def away(claim, most):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(claims, "take_alike", away)
+    assert look(units[0]) == 0
+    assert [row(unit).status for unit in units] == ["running", *["queued"] * 3]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -201,7 +201,8 @@ def _in_the_same_light(there: Pixels, here: Pixels, shown: NDArray[np.bool_]) ->
         np.percentile(values, (10, 50, 90), axis=0) for values in (source, target)
     )
     gain = np.clip((high_to - low_to + 8) / (high - low + 8), 0.5, 2.0)
-    return np.clip((there - mid) * gain + mid_to + 0.5, 0, 255).astype(np.uint8)
+    lit = np.clip((there - mid) * gain + mid_to + 0.5, 0, 255)
+    return np.asarray(lit, dtype=np.uint8)
 
 
 def _apart(here: Grid, there: Grid) -> NDArray[np.float32]:

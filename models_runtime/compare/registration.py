@@ -120,7 +120,7 @@ def _mappings(here: _Small, there: _Small) -> Iterator[Matrix]:
 
 
 def _by_points(here: NDArray[np.uint8], there: NDArray[np.uint8]) -> Matrix | None:
-    sift = cv2.SIFT_create(nfeatures=_MOST_POINTS)
+    sift = cv2.SIFT.create(nfeatures=_MOST_POINTS)
     (mine, mine_words), (theirs, their_words) = (
         sift.detectAndCompute(grey, None) for grey in (here, there)
     )
@@ -144,7 +144,9 @@ def _weighed(matrix: Matrix, here: _Small, there: _Small) -> _Tried | None:
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < _FLAT:
         return None
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = np.asarray(cv2.warpPerspective(there.grey, matrix, (width, height), flags=flags))
+    moved = np.asarray(
+        cv2.warpPerspective(there.grey, matrix, (width, height), flags=flags), dtype=np.uint8
+    )
     everywhere = np.full(there.grey.shape, 1, np.uint8)
     shown = cv2.warpPerspective(everywhere, matrix, (width, height), flags=flags) > 0
     if shown.mean() < LEAST_SHARED:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from inspection.models import GoldenPhoto, Run
 from inspection.pipeline.photos import decode
+from inspection.pipeline.runtime import runtime
 from models_runtime.contracts import Comparison, Extraction, Value
 
 if TYPE_CHECKING:
@@ -43,12 +44,14 @@ def golden_photos(run: Run) -> tuple[GoldenRef, ...]:
 def comparer(golden: tuple[GoldenRef, ...]) -> Comparer | None:
     """What knows these golden photos, learnt once per worker; None where they are too few."""
     from models_runtime.compare.golden import FEWEST, GoldenMemory
+    from models_runtime.compare.patches import seen_by
     from models_runtime.scaling import WorkingCopy
 
     if len(golden) < FEWEST:
         return None
     photos = (decode(ref.key).photo for ref in golden)
-    return GoldenMemory.learn([WorkingCopy.of(photo, WORKING_PIXELS).photo for photo in photos])
+    small = [WorkingCopy.of(photo, WORKING_PIXELS).photo for photo in photos]
+    return GoldenMemory.learn(small, *seen_by(runtime().extractors()[0].load()))
 
 
 def doubt(extraction: Extraction, comparison: Comparison | None) -> Doubt:

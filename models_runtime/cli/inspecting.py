@@ -66,7 +66,7 @@ def run_inspect(call: InspectCall) -> int:
     progress = Progress(len(paths))
     progress.say("loading models")
     _load_engines(runtime, len(plans))
-    comparer = _golden(call.golden, progress) if call.golden else None
+    comparer = _golden(call.golden, runtime, progress) if call.golden else None
     session = _Session(call, runtime, plans, comparer, earlier)
     for chunk in _chunks(_taken(session, paths, progress)):
         for record in _inspected(session, chunk):
@@ -94,11 +94,11 @@ def _load_engines(runtime: Runtime, plans: int) -> None:
             tiers[0].load()
 
 
-def _golden(folder: Path, progress: Progress) -> Comparer:
+def _golden(folder: Path, runtime: Runtime, progress: Progress) -> Comparer:
     from models_runtime.cli.golden import memory_from
 
     progress.say("learning from the golden photos")
-    return memory_from(folder)
+    return memory_from(folder, runtime.extractors()[0].load())
 
 
 def _taken(

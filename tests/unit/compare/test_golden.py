@@ -11,8 +11,10 @@ import pytest
 
 from models_runtime.compare.alignment import align, onto_photo, onto_reference
 from models_runtime.compare.descriptors import describe, resized, working_size
-from models_runtime.compare.evaluate import auroc, measure
-from models_runtime.compare.golden import MOST, GoldenMemory
+from models_runtime.compare.evaluate import Gallery, measure
+from models_runtime.compare.golden import GoldenMemory
+from models_runtime.compare.placed import MOST
+from models_runtime.compare.sets import auroc, rows_of
 from models_runtime.contracts import PhotoPixels
 from models_runtime.errors import InputError
 
@@ -181,4 +183,5 @@ def test_auroc_counts_ties_half() -> None:
 def test_real_defects_stand_out_after_ten_golden_photos(name: str, least: float) -> None:
     if not (DATA / name).is_dir():
         pytest.skip(f"no photos in {DATA / name}: set LOUPE_DATA")
-    assert measure(DATA, name, golden=10, seed=0, most=1000)["auroc"] >= least
+    by_hand = measure(rows_of(DATA, name), Gallery(None), golden=10, seed=0, most=1000)
+    assert by_hand["auroc"] >= least

@@ -97,7 +97,7 @@ def test_equal_mass_bins_hold_about_as_many_cases() -> None:
     assert all(a.high <= b.low for a, b in pairwise(bins))
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(
     hnp.arrays(np.float64, st.integers(1, 50), elements=st.sampled_from([0.0, 0.2, 0.7, 1.0])),
     st.integers(1, 12),

@@ -15,8 +15,8 @@ from django.utils import timezone
 from inspection.actions.executor import OPEN, UPSTREAM, execute
 from inspection.actions.outbox import ACT_AFTER_DECISION, wake_task
 from inspection.models import ActionPlan, ActionStep, Finding, Inspection, Run
-from inspection.models.choices import ActionStatus, FindingStatus, InspectionStatus, RunStatus
-from inspection.selectors.findings import current_findings
+from inspection.models.choices import ActionStatus, InspectionStatus, RunStatus
+from inspection.selectors.findings import current_findings, is_standing
 from models_runtime.contracts import (
     ActionGraph,
     ActionInput,
@@ -106,9 +106,8 @@ def _loaded(inspection_id: UUID) -> Inspection:
 
 
 def findings_in_force(inspection: Inspection) -> list[Finding]:
-    """What may become a ticket: the findings in force without the rejected ones."""
-    found = current_findings(inspection)
-    return [finding for finding in found if finding.status != FindingStatus.REJECTED]
+    """What may become a ticket: the findings in force without rejected and fixed ones."""
+    return [finding for finding in current_findings(inspection) if is_standing(finding)]
 
 
 def case_of(inspection: Inspection) -> ActionInput:

@@ -50,7 +50,13 @@ class FindingPart(Part):
     severity: str
     confidence: float = Field(ge=0, le=1)
     status: str = Field(description="open (the model's word) or confirmed (a person's)")
-    history: str
+    history: str = Field(
+        description="new, pre_existing or worse, against the earlier inspection of the unit; fixed"
+        " only where a person says that it is there all the same"
+    )
+    earlier_id: str | None = Field(
+        description="`id` of the finding of the earlier inspection that this one goes on from"
+    )
     source: str
     box: BoxPart
     area_px: int = Field(ge=0)
@@ -169,6 +175,7 @@ def _finding_part(finding: Finding, inspection: Inspection) -> FindingPart:
         confidence=finding.confidence,
         status=finding.status,
         history=finding.history,
+        earlier_id=str(finding.earlier.identity) if finding.earlier else None,
         source=finding.source,
         box=BoxPart(x1=finding.x1, y1=finding.y1, x2=finding.x2, y2=finding.y2),
         area_px=finding.area_px,

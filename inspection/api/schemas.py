@@ -66,7 +66,9 @@ class MaskOut(Schema):
 
 class FindingOut(Schema):
     """A defect. ``box`` is x1, y1, x2, y2 in pixels of the upright photo; the length is that of its
-    longest side, turned as it may be. Sizes in mm are null where the plan has no scale."""
+    longest side, turned as it may be. Sizes in mm are null where the plan has no scale.
+    ``history``: new, pre_existing, worse or fixed, against the earlier inspection of the unit;
+    ``earlier`` is the finding there that it goes on from. A fixed one is a defect no more."""
 
     id: UUID
     identity: UUID
@@ -75,6 +77,7 @@ class FindingOut(Schema):
     severity: str
     status: str
     history: str
+    earlier: UUID | None
     source: str
     confidence: float
     mask_confidence: float | None
@@ -160,12 +163,14 @@ class InspectionQuery(Schema):
 
 
 class InspectionIn(Schema):
-    """A unit to be inspected. Without a plan one is chosen by what the photos show."""
+    """A unit to be inspected. Without a plan one is chosen by what the photos show. ``earlier``:
+    the inspection to compare with; without, the newest one of the same reference and plan."""
 
     plan: PlanKey = ""
     reference: Reference = ""
     note: Note = ""
     wants_report: bool = False
+    earlier: UUID | None = None
 
 
 class InspectionBrief(Schema):
@@ -194,7 +199,7 @@ class InspectionPageOut(Schema):
 
 
 class InspectionOut(Schema):
-    """A unit with everything that was found."""
+    """A unit with everything that was found. ``earlier``: the inspection it is compared with."""
 
     id: UUID
     reference: str
@@ -214,6 +219,7 @@ class InspectionOut(Schema):
     abstained: bool
     reasons: list[str]
     summary: str
+    earlier: UUID | None
     created_at: datetime
     photos: list[PhotoOut]
     attributes: list[AttributeOut]
@@ -233,9 +239,11 @@ class PlanOut(Schema):
 
 
 class RerunIn(Schema):
-    """``plan`` puts another plan in the place of the unit's."""
+    """``plan`` puts another plan in the place of the unit's; ``earlier`` chooses the inspection to
+    compare with."""
 
     plan: PlanKey | None = None
+    earlier: UUID | None = None
 
 
 class RunOut(Schema):

@@ -8,6 +8,7 @@ from typing import Any
 from inspection.api import schemas
 from inspection.models import AttributeValue, Finding, Inspection, Photo, Report, Upload
 from inspection.models.choices import InspectionStatus, UploadStatus
+from inspection.selectors.earlier import earlier_inspection
 from inspection.selectors.findings import current_findings
 
 
@@ -73,6 +74,7 @@ def inspection(row: Inspection) -> schemas.InspectionOut:
     run = row.current_run
     attributes = AttributeValue.objects.filter(run=run) if run else []
     report = Report.objects.filter(run=run).first() if run else None
+    before = earlier_inspection(row)
     return schemas.InspectionOut(
         id=row.pk,
         reference=row.reference,
@@ -92,6 +94,7 @@ def inspection(row: Inspection) -> schemas.InspectionOut:
         abstained=row.abstained,
         reasons=[str(reason) for reason in row.reasons],
         summary=row.summary,
+        earlier=before.pk if before else None,
         created_at=row.created_at,
         photos=[_photo(photo) for photo in row.photos.defer("embedding", "exif")],
         attributes=[_attribute(value) for value in attributes],
@@ -153,6 +156,7 @@ def _finding(row: Finding) -> schemas.FindingOut:
         severity=row.severity,
         status=row.status,
         history=row.history,
+        earlier=row.earlier_id,
         source=row.source,
         confidence=row.confidence,
         mask_confidence=row.mask_confidence,

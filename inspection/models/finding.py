@@ -27,7 +27,9 @@ class Finding(SiteModel):
     ``identity`` stays the same when a re-run sees the same defect again, which is what makes a
     ticket exactly one per finding. ``run`` is empty for what a person added. The ``model_*``
     fields keep what the model said after a person changed it. Lengths are empty in rows from
-    before there were lengths; sizes in mm also where the plan has no scale.
+    before there were lengths; sizes in mm also where the plan has no scale. ``history`` is against
+    the earlier inspection of the unit, and ``earlier`` the finding there that this one goes on
+    from; one that is fixed tells what was there, and counts as a defect only if a person says so.
     """
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="findings")
@@ -39,6 +41,7 @@ class Finding(SiteModel):
     severity = models.CharField(max_length=20, choices=SeverityChoice)
     status = models.CharField(max_length=20, choices=FindingStatus, default=FindingStatus.OPEN)
     history = models.CharField(max_length=20, choices=FindingHistory, default=FindingHistory.NEW)
+    earlier = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
     source = models.CharField(max_length=20, choices=FindingSourceChoice)
     confidence = models.FloatField()
     mask_confidence = models.FloatField(null=True)

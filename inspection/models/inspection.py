@@ -25,8 +25,9 @@ class Inspection(SiteModel):
     """A unit (product, property or part) from its photos to its disposition.
 
     ``disposition`` is the word in force: the model's until a person decides, then the person's.
-    ``summary`` is one searchable line of what was seen. ``decided_by`` is empty where the model's
-    disposition passed without a person.
+    ``summary`` is one searchable line of what was seen. ``earlier`` is the inspection that a person
+    chose to compare with; else it is found by the reference. ``decided_by`` is empty where the
+    model's disposition passed without a person.
     """
 
     plan = models.ForeignKey(Plan, null=True, on_delete=models.PROTECT, related_name="inspections")
@@ -49,6 +50,7 @@ class Inspection(SiteModel):
     reasons = models.JSONField(default=list)
     message = models.TextField(blank=True)
     summary = models.TextField(blank=True)
+    earlier = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
     wants_report = models.BooleanField(default=False)
     is_sample = models.BooleanField(default=False)
     embedding = VectorField(dimensions=EMBEDDING_SIZE, null=True)
@@ -73,6 +75,11 @@ class Inspection(SiteModel):
         indexes = [
             models.Index(fields=["site", "-created_at", "-id"], name="inspection_newest"),
             models.Index(fields=["site", "status", "-created_at"], name="inspection_by_status"),
+            models.Index(
+                fields=["site", "plan", "reference", "-created_at"],
+                name="inspection_of_one_unit",
+                condition=~Q(reference=""),
+            ),
             models.Index(
                 fields=["decided_at"],
                 name="inspection_decided_by_a_person",

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
 from inspection.models import ActionStep, Finding, Review, Run, Ticket
-from inspection.models.choices import FindingSourceChoice, FindingStatus
+from inspection.models.choices import FindingHistory, FindingSourceChoice, FindingStatus
+from inspection.selectors.findings import STANDING
 from models_runtime.contracts import Box, FindingSource, Mask
 from models_runtime.contracts import Finding as FindingValue
+from models_runtime.contracts import FindingHistory as HistoryValue
 from models_runtime.plans import Severity
 
 SAME_DEFECT_IOU = 0.5
@@ -38,6 +40,7 @@ def settle(run: Run, seen: Iterable[Seen]) -> None:
     rows = list(Finding.objects.filter(inspection=run.inspection_id).select_for_update())
     verdicts = _protected_ids(run) if rows else set()
     free = {row.pk: row for row in rows}
+    seen = _with_known_past(seen)
     new: list[Finding] = []
     for defect in sorted(seen, key=lambda defect: -defect.finding.confidence):
         match = _same_defect(defect, list(free.values()), verdicts)
@@ -49,6 +52,21 @@ def settle(run: Run, seen: Iterable[Seen]) -> None:
     gone = [pk for pk in free if pk not in verdicts]
     Finding.objects.filter(pk__in=gone).delete()
     Finding.objects.bulk_create(new)
+
+
+def _with_known_past(seen: Iterable[Seen]) -> list[Seen]:
+    """Without references to earlier findings that were deleted while the models looked."""
+    found = list(seen)
+    named = {defect.finding.earlier_id for defect in found if defect.finding.earlier_id}
+    rows = Finding.objects.filter(pk__in=named).values_list("pk", flat=True) if named else ()
+    gone = named - {str(pk) for pk in rows}
+    return [
+        _without_past(defect) if defect.finding.earlier_id in gone else defect for defect in found
+    ]
+
+
+def _without_past(defect: Seen) -> Seen:
+    return replace(defect, finding=defect.finding.model_copy(update={"earlier_id": None}))
 
 
 def _protected_ids(run: Run) -> set[uuid.UUID]:
@@ -81,17 +99,21 @@ def _same_defect(defect: Seen, rows: list[Finding], protected: set[uuid.UUID]) -
 
 
 def _may_be(defect: Seen, row: Finding) -> bool:
-    """The same type, or any type where a person has confirmed what this place shows."""
-    return row.status == FindingStatus.CONFIRMED or defect.finding.type in (
-        row.type,
-        row.model_type,
-    )
+    """The same type, or any type where a person has confirmed what this place shows. That a defect
+    is fixed is told by a row of its own, unless a person says that it is there."""
+    if row.status == FindingStatus.CONFIRMED:
+        return True
+    is_fixed = defect.finding.history is HistoryValue.FIXED
+    alike = defect.finding.type in (row.type, row.model_type)
+    return alike and is_fixed == (row.history == FindingHistory.FIXED)
 
 
 def _see_again(run: Run, row: Finding, defect: Seen, *, protected: bool) -> None:
     """Keep the row. What a person has judged keeps their words, and the pixels they judged."""
     if protected:
         said = {"model_type": defect.finding.type, "model_severity": defect.finding.severity.value}
+        if defect.finding.history is not HistoryValue.FIXED:
+            said |= _past(defect.finding)
     else:
         said = _columns(defect.finding)
     Finding.objects.filter(pk=row.pk).update(run=run, key=defect.key, **said)
@@ -127,6 +149,14 @@ def _columns(finding: FindingValue) -> dict[str, Any]:
         "area_mm2": finding.area_mm2,
         "length_px": finding.length_px,
         "length_mm": finding.length_mm,
+        **_past(finding),
+    }
+
+
+def _past(finding: FindingValue) -> dict[str, Any]:
+    return {
+        "history": (finding.history or HistoryValue.NEW).value,
+        "earlier_id": finding.earlier_id,
     }
 
 
@@ -148,15 +178,17 @@ def value_of(row: Finding) -> FindingValue:
         confidence=1.0 if row.status == FindingStatus.CONFIRMED else row.confidence,
         mask_confidence=row.mask_confidence,
         source=FindingSource(row.source),
+        history=HistoryValue(row.history),
+        earlier_id=str(row.earlier_id) if row.earlier_id else None,
     )
 
 
 def in_force(run: Run) -> tuple[FindingValue, ...]:
-    """What this run saw and what people say, without what they rejected. A defect that has a ticket
-    but is no longer seen keeps its row and counts no more."""
+    """What this run saw and what people say, without what they rejected or what is fixed. A defect
+    that has a ticket but is no longer seen keeps its row and counts no more."""
     counts = Q(run=run) | Q(run__isnull=True) | Q(status=FindingStatus.CONFIRMED)
     rows = Finding.objects.filter(counts, inspection=run.inspection_id)
-    return tuple(value_of(row) for row in rows.exclude(status=FindingStatus.REJECTED))
+    return tuple(value_of(row) for row in rows.filter(STANDING))
 
 
 def _box(row: Finding) -> Box:

@@ -19,10 +19,10 @@ from inspection.models import (
     StepRun,
     Ticket,
 )
-from inspection.models.choices import FindingStatus, InspectionStatus, RunStatus, StepStatus
+from inspection.models.choices import InspectionStatus, RunStatus, StepName, StepStatus
 from inspection.pipeline.settle import value_of
 from inspection.selectors.escalations import TimelineRow, timeline
-from inspection.selectors.findings import current_findings
+from inspection.selectors.findings import current_findings, is_standing
 from models_runtime.plans import DefectType, PlanSpec
 from models_runtime.slm.policy import evaluate
 
@@ -68,6 +68,15 @@ class ClaimRow:
     links: list[tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class EarlierRow:
+    """The earlier inspection that the run compared with. ``is_same_view``: some photo of it could
+    be laid onto one of this unit; else nothing is known of what is new."""
+
+    inspection: Inspection
+    is_same_view: bool
+
+
 @dataclass
 class Evidence:
     """One inspection with all that hangs on it."""
@@ -86,6 +95,7 @@ class Evidence:
     suggested: str = ""
     duplicates: list[Photo] = field(default_factory=list)
     timeline: list[TimelineRow] = field(default_factory=list)
+    earlier: EarlierRow | None = None
 
     @property
     def is_live(self) -> bool:
@@ -131,6 +141,7 @@ def gather(inspection: Inspection) -> Evidence:
         attributes=_attributes(run, spec),
         run=run,
         steps=steps,
+        earlier=_earlier(inspection, steps),
         timeline=timeline(steps, spec),
         report=report,
         claims=_claims(report, rows),
@@ -140,6 +151,16 @@ def gather(inspection: Inspection) -> Evidence:
         suggested=_by_policy(inspection, rows, spec),
         duplicates=[photo for photo in photos if photo.duplicate_of],
     )
+
+
+def _earlier(inspection: Inspection, steps: list[StepRun]) -> EarlierRow | None:
+    outputs = [step.output for step in steps if step.step == StepName.SEGMENT]
+    said = outputs[0].get("earlier") if outputs else None
+    if not said:
+        return None
+    rows = Inspection.objects.for_site(inspection.site).defer("embedding", "search")
+    found = rows.filter(pk=said["inspection"]).first()
+    return EarlierRow(found, bool(said["photos"])) if found else None
 
 
 def _actions(inspection: Inspection) -> list[ActionStep]:
@@ -224,7 +245,7 @@ def _by_policy(inspection: Inspection, rows: list[FindingRow], spec: PlanSpec | 
     unjudged = inspection.abstained or inspection.status == InspectionStatus.FAILED
     if spec is None or unjudged or not rows:
         return ""
-    kept = [row.finding for row in rows if row.finding.status != FindingStatus.REJECTED]
+    kept = [row.finding for row in rows if is_standing(row.finding)]
     return evaluate(spec, map(value_of, kept)).disposition.value
 
 

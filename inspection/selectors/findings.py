@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from inspection.models import Finding, Inspection
-from inspection.models.choices import FindingStatus
+from inspection.models.choices import FindingHistory, FindingStatus
+
+STANDING = ~Q(status=FindingStatus.REJECTED) & ~Q(
+    history=FindingHistory.FIXED, status=FindingStatus.OPEN
+)
+"""Rows that are defects of today: nobody rejected them, and none is fixed by the model's word."""
+
+
+def is_standing(finding: Finding) -> bool:
+    """The same of a row in memory."""
+    if finding.history == FindingHistory.FIXED and finding.status == FindingStatus.OPEN:
+        return False
+    return bool(finding.status != FindingStatus.REJECTED)
 
 
 def current_findings(inspection: Inspection) -> list[Finding]:

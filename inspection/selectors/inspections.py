@@ -17,10 +17,10 @@ from pgvector.django import CosineDistance
 from inspection.models import Finding, Inspection, Photo, Site
 from inspection.models.choices import (
     DispositionChoice,
-    FindingStatus,
     InspectionStatus,
     SeverityChoice,
 )
+from inspection.selectors.findings import STANDING
 
 PAGE_SIZE = 48
 LIKE_SIZE = 48
@@ -154,8 +154,8 @@ def with_covers(rows: QuerySet[Inspection]) -> QuerySet[Inspection]:
     """Add what a card shows: first photo as ``cover``, ``photo_count`` and ``finding_count``."""
     photos = Photo.objects.filter(inspection=OuterRef("pk")).order_by()
     findings = Finding.objects.filter(
-        inspection=OuterRef("pk"), run_id=OuterRef("current_run_id")
-    ).exclude(status=FindingStatus.REJECTED)
+        STANDING, inspection=OuterRef("pk"), run_id=OuterRef("current_run_id")
+    )
     first = Photo.objects.filter(position=0).defer("embedding", "exif", "quality", "codes")
     return (
         rows.select_related("plan")

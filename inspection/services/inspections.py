@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
@@ -27,11 +28,13 @@ def create_inspection(
     note: str = "",
     wants_report: bool = False,
     is_sample: bool = False,
+    earlier_id: UUID | None = None,
 ) -> Inspection:
     """Make an inspection of one unit and wake the pipeline when the transaction is through.
 
-    Without a plan the pipeline chooses one. Raises ValueError without photos or for a plan of
-    another site.
+    Without a plan the pipeline chooses one; ``earlier_id`` is the inspection of the site to compare
+    with, found by the reference where none is given. Raises ValueError without photos or for a plan
+    of another site.
     """
     if not files:
         raise ValueError("an inspection needs at least one photo")
@@ -46,6 +49,7 @@ def create_inspection(
         note=storable(note)[:LONGEST_NOTE],
         wants_report=wants_report,
         is_sample=is_sample,
+        earlier_id=earlier_id,
     )
     _add_rows(inspection, files, first=0)
     start_run(inspection, created_by)

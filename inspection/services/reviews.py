@@ -26,7 +26,7 @@ from inspection.models.choices import (
     Role,
     SeverityChoice,
 )
-from inspection.selectors.findings import current_findings
+from inspection.selectors.findings import current_findings, is_standing
 
 Change = dict[str, str]
 logger = logging.getLogger(__name__)
@@ -175,12 +175,9 @@ def _write(membership: Membership, inspection: Inspection, **values: Any) -> Rev
 
 
 def _update_severity(inspection: Inspection) -> None:
-    """The unit is as bad as its worst finding that nobody rejected."""
-    severities = [
-        finding.severity
-        for finding in current_findings(inspection)
-        if finding.status != FindingStatus.REJECTED
-    ]
+    """The unit is as bad as its worst finding that nobody rejected and that is not fixed."""
+    standing = filter(is_standing, current_findings(inspection))
+    severities = [finding.severity for finding in standing]
     worst = max(severities, key=SEVERITY_RANK.__getitem__, default="")
     Inspection.objects.filter(pk=inspection.pk).update(severity=worst)
 

@@ -16,9 +16,11 @@ from inspection.access import MemberRequest, member_required
 from inspection.models import Finding, Inspection, Plan
 from inspection.models.choices import DispositionChoice, Role, SeverityChoice
 from inspection.selectors import inspections as reads
+from inspection.selectors.earlier import earlier_choices
 from inspection.selectors.evidence import gather, overlay
 from inspection.selectors.plans import active_plans
 from inspection.services import reviews, runs
+from inspection.services.earlier import EarlierRefusedError, choose_earlier
 
 
 def find(request: MemberRequest, pk: UUID) -> Inspection:
@@ -43,6 +45,7 @@ def page_context(request: MemberRequest, inspection: Inspection) -> dict[str, An
         "may_approve": request.membership.allows(Role.MANAGER),
         "may_look_again": may_look_again,
         "plans": _plans_for(inspection) if may_look_again else [],
+        "earlier_choices": earlier_choices(inspection) if may_look_again else [],
     }
 
 
@@ -136,9 +139,25 @@ def rerun(request: MemberRequest, pk: UUID) -> HttpResponse:
     plan = _plan_sent(request, found)
     if plan is None and not is_manager:
         messages.error(request, "Choose the plan first.")
-    else:
+    elif _earlier_chosen(request, found):
         _look_again(request, found, plan)
     return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
+
+
+def _earlier_chosen(request: MemberRequest, found: Inspection) -> bool:
+    """Keep what was chosen to compare with, where the form asked; tell what is wrong with it."""
+    sent = request.POST.get("earlier")
+    if sent is None:
+        return True
+    chosen = reads.parse_id(sent)
+    try:
+        if sent and chosen is None:
+            raise EarlierRefusedError("There is no such inspection. Choose one of this site.")
+        choose_earlier(found, chosen)
+    except EarlierRefusedError as error:
+        messages.error(request, str(error))
+        return False
+    return True
 
 
 def _plan_sent(request: MemberRequest, found: Inspection) -> Plan | None:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models_runtime.contracts import PhotoPixels
+from models_runtime import masks
+from models_runtime.contracts import (
+    Architecture,
+    Box,
+    Click,
+    EngineRef,
+    PhotoPixels,
+    Prompt,
+)
 from models_runtime.errors import FatalError
 from models_runtime.registry import EngineSpec
 from models_runtime.sam import compat, official, vit
@@ -66,6 +74,36 @@ def checkpoint(tmp_path):
     torch.save(build_tiny().state_dict(), tmp_path / "tiny.pth")
     yield tmp_path / "tiny.pth"
     del registry[TINY]
+
+
+def sam_with(image_encoder):
+    """A whole ``Sam`` around an encoder of 6 x 6 cells and 16 channels."""
+    modeling = compat.load().modeling
+    return modeling.Sam(
+        image_encoder=image_encoder,
+        prompt_encoder=modeling.PromptEncoder(16, (6, 6), (96, 96), 8),
+        mask_decoder=modeling.MaskDecoder(
+            transformer_dim=16,
+            transformer=modeling.TwoWayTransformer(2, 16, 2, 16),
+            iou_head_depth=2,
+            iou_head_hidden_dim=8,
+        ),
+    ).eval()
+
+
+def test_the_masks_are_those_of_the_plain_encoder():
+    sam = sam_with(encoder(patch_size=16, window_size=4))
+    ref = EngineRef(architecture=Architecture.SAM, engine="segment-anything", version="tiny@0")
+    fused, plain = official.OfficialSegmenter(sam, ref), official.OfficialSegmenter(sam, ref)
+    plain._encode = sam.image_encoder
+    pixels = np.random.default_rng(5).integers(0, 256, (72, 96, 3), dtype=np.uint8)
+    asked = [Prompt(box=Box(x1=20, y1=10, x2=80, y2=60)), Prompt(clicks=(Click(x=40, y=30),))]
+    ours, theirs = (e.decode(e.embed(PhotoPixels(pixels, "")), asked) for e in (fused, plain))
+    for one, other in zip(ours, theirs, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert masks.iou(a.mask, b.mask) >= 0.99
+    shares = [c.area / (72 * 96) for found in theirs for c in found]
+    assert any(0.05 < share < 0.95 for share in shares), "masks of all or nothing show nothing"
 
 
 def test_bfloat16_is_another_version_and_nearly_the_same_embedding(checkpoint):

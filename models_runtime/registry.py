@@ -30,6 +30,7 @@ ENGINES: dict[tuple[Architecture, str], str] = {
     (Architecture.VLM, "transformers"): "models_runtime.vlm.transformers_vlm:load",
     (Architecture.SAM, "embedded"): "models_runtime.sam.embedded:load",
     (Architecture.SAM, "segment-anything"): "models_runtime.sam.official:load",
+    (Architecture.SAM, "transformers"): "models_runtime.sam.transformers_sam:load",
     (Architecture.SLM, "embedded"): "models_runtime.slm.embedded:load",
     (Architecture.LLM, "template"): "models_runtime.llm.template:load",
     (Architecture.LLM, "openai"): "models_runtime.llm.openai:load",

@@ -120,7 +120,7 @@ def load(spec: EngineSpec) -> OfficialSegmenter:
     path = _checkpoint_path(spec)
     sam = builder(checkpoint=None)
     _load_state(sam, path, spec.target)
-    device = _device(spec.options.get("device", "cpu"))
+    device = chosen_device(spec.options.get("device", "cpu"))
     dtype = encoder_dtype(spec.options.get("dtype", "auto"), device)
     sam.to(device).eval()
     sam.image_encoder.to(dtype)
@@ -171,7 +171,8 @@ def _computes_in_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _device(name: str) -> torch.device:
+def chosen_device(name: str) -> torch.device:
+    """The device of a setting; FatalError where it is unknown or not there."""
     try:
         device = torch.device(name)
     except RuntimeError as error:

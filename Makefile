@@ -22,7 +22,9 @@ help:
 	@echo "make test       set up (once) and run the unit and integration tests"
 	@echo "make test-all   all tests, with a browser and with killed processes"
 	@echo "make lint       style and types"
-	@echo "make bench      throughput, clicks, triage, memory, first verdict"
+	@echo "make bench      how fast it is: throughput, batches, memory, resolution (about 40 minutes)"
+	@echo "                make bench PARTS=\"way memory\" measures some; ARGS=--write updates the docs"
+	@echo "make bench-models  how good the shipped weights are, on the photos in LOUPE_DATA"
 	@echo "make clean      remove the virtual environment and caches; keeps var/ (your data)"
 
 run: $(RUN_READY)
@@ -45,7 +47,7 @@ lint: $(TEST_READY)
 	$(PY) -m mypy
 
 bench: $(TEST_READY)
-	$(PY) -m tests.benchmarks
+	$(PY) -m tests.benchmarks $(PARTS) $(ARGS)
 
 bench-models: $(TEST_READY)
 	$(PY) -m tests.benchmarks models

@@ -14,6 +14,7 @@ from inspection.models.inspection import AttributeValue, Inspection, Photo
 from inspection.models.plan import GoldenPhoto, Plan, PlanVersion
 from inspection.models.report import Report
 from inspection.models.review import Review
+from inspection.models.risk import RiskDial, RiskGate
 from inspection.models.run import Run, StepRun
 from inspection.models.site import ApiToken, Membership, Site, User
 from inspection.models.upload import Upload, UploadChunk
@@ -36,6 +37,8 @@ __all__ = [
     "ReceivedWebhook",
     "Report",
     "Review",
+    "RiskDial",
+    "RiskGate",
     "Run",
     "Site",
     "StepRun",

@@ -5,37 +5,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from inspection.models import AttributeValue, Inspection, Run
 from inspection.models.choices import InspectionStatus, PhotoStatus, StepName
 from inspection.models.plan import EMBEDDING_SIZE
-from inspection.pipeline.extract import NO_PLAN, output_of, plan_of
+from inspection.pipeline.extract import NO_PLAN, output_of, plan_of, saved_extractions
 from inspection.pipeline.runtime import runtime
 from inspection.pipeline.segment import saved_doubts
 from inspection.pipeline.settle import in_force
 from inspection.pipeline.step import Step, Trace, traced
+from inspection.selectors.risk import dial_in_force
+from inspection.services.risk import record_gate
 from models_runtime.contracts import AttributeResult, Triage, TriageInput
+from models_runtime.risk.chances import unit_chances
+from models_runtime.risk.gate import DialInForce, GateWord, Unit, gate, gated
 
 if TYPE_CHECKING:
     from models_runtime.inspector import Done
 
 
 @dataclass(frozen=True, slots=True)
+class Dialled:
+    """The plan's risk dial, and what it looks at of this unit."""
+
+    dial_id: UUID
+    plan_id: UUID
+    dial: DialInForce
+    unit: Unit
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """What triage looks at, and why the models would only be guessing, if so."""
+    """What triage looks at, why the models would only be guessing, if so, and the plan's risk dial
+    where one is set."""
 
     seen: TriageInput
     doubts: tuple[str, ...]
+    dialled: Dialled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The verdict, and the unit in words for the search by text and by likeness."""
+    """The verdict, the dial's word on it, and the unit in words for the search by text and by
+    likeness."""
 
     case: Case
     triage: Triage
     summary: str
     embedding: tuple[float, ...]
+    word: GateWord | None = None
 
 
 def skip(run: Run) -> str:
@@ -71,7 +90,25 @@ def load(run: Run) -> Case:
         note=run.inspection.note[:4000],
         photo_area_px=max(1, sum(width * height for width, height in sizes)),
     )
-    return Case(seen, tuple(dict.fromkeys(why for one in doubts for why in one.reasons)))
+    whys = tuple(dict.fromkeys(why for one in doubts for why in one.reasons))
+    return Case(seen, whys, _dialled(run, seen))
+
+
+def _dialled(run: Run, seen: TriageInput) -> Dialled | None:
+    """The risk dial of the plan; without one, triage alone decides."""
+    plan_id = run.inspection.plan_id
+    row = dial_in_force(plan_id) if plan_id else None
+    if row is None or plan_id is None:
+        return None
+    extracted = run.steps.get(step=StepName.EXTRACT)
+    unit = Unit(
+        key=str(run.inspection_id),
+        chances=unit_chances(seen.plan, seen.defect_probability, saved_extractions(run).values()),
+        engine=f"{extracted.engine} {extracted.engine_version}"[:400],
+        abstained=seen.extraction_abstained,
+    )
+    dial = DialInForce(row.thresholds, tuple(row.engines), row.check_share)
+    return Dialled(row.pk, plan_id, dial, unit)
 
 
 def compute(case: Case) -> tuple[Judged, Trace]:
@@ -99,8 +136,12 @@ def compute_many(cases: Sequence[Case]) -> list[tuple[Judged, Trace]]:
 def _judged(
     case: Case, done: Done[Triage], summary: str, embedding: tuple[float, ...]
 ) -> tuple[Judged, Trace]:
-    output = {"triage": done.value.model_dump(mode="json")}
-    return Judged(case, done.value, summary, embedding), traced([done.record], output)
+    triage, word = done.value, None
+    if case.dialled is not None:
+        word = gate(case.dialled.dial, case.dialled.unit, triage)
+        triage = gated(triage, word)
+    output = {"triage": triage.model_dump(mode="json")}
+    return Judged(case, triage, summary, embedding, word), traced([done.record], output)
 
 
 def save(run: Run, judged: Judged) -> None:
@@ -111,6 +152,11 @@ def save(run: Run, judged: Judged) -> None:
     Inspection.objects.filter(pk=run.inspection_id).update(**changed)
     for name, value in changed.items():
         setattr(run.inspection, name, value)
+    dialled = judged.case.dialled
+    if dialled is not None and judged.word is not None:
+        asked = judged.triage.needs_review and not judged.word.eligible
+        told = (dialled.dial_id, dialled.plan_id, dialled.unit, judged.word)
+        record_gate(run, *told, is_asked=asked)
 
 
 def _seen(judged: Judged) -> dict[str, object]:

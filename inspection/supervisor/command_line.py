@@ -12,7 +12,9 @@ from inspection.supervisor.layout import Layout
 from inspection.supervisor.preparation import preparation_of
 from inspection.supervisor.services import embedded_services, in_use
 
-WITHOUT_SERVERS = frozenset({"check", "collectstatic", "findstatic", "help", "test", "version"})
+WITHOUT_SERVERS = frozenset(
+    {"check", "collectstatic", "findstatic", "help", "serve_models", "test", "version"}
+)
 WITHOUT_TABLES = frozenset({"makemigrations", "migrate", "showmigrations", "sqlmigrate"})
 
 

@@ -19,6 +19,17 @@ def percent(share: float | None) -> str:
 
 
 @register.filter
+def fine_percent(share: float | None) -> str:
+    """0..1 as per cent with the digits that small shares need: 0.05 %, 1.5 %, 37 %."""
+    if share is None:
+        return ""
+    hundredths = share * 100
+    if hundredths >= 10:
+        return f"{hundredths:.0f} %"
+    return f"{hundredths:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+@register.filter
 def milliseconds(value: float | None) -> str:
     """A duration in the unit in which people would say it."""
     if value is None:

@@ -14,6 +14,7 @@ from inspection.views import (
     photos,
     plans,
     receiver,
+    risk,
     session,
     upload,
 )
@@ -26,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *inspection.urlpatterns,
     *photos.urlpatterns,
     *plans.urlpatterns,
+    *risk.urlpatterns,
     *account.urlpatterns,
     *connectors.urlpatterns,
     *deliveries.urlpatterns,

@@ -111,11 +111,16 @@ def read_photo(path: Path, longest: int) -> Bytes:
     raw = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if raw is None:
         raise FileNotFoundError(path)
-    rgb = cv2.cvtColor(raw, cv2.COLOR_BGR2RGB)
+    return shrunk(np.asarray(cv2.cvtColor(raw, cv2.COLOR_BGR2RGB), dtype=np.uint8), longest)
+
+
+def shrunk(rgb: Bytes, longest: int) -> Bytes:
+    """Shrink so that the longer side has at most ``longest`` pixels; smaller ones stay as is."""
     scale = longest / max(rgb.shape[:2])
-    if scale < 1:
-        rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(rgb, dtype=np.uint8)
+    if scale >= 1:
+        return rgb
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)
 
 
 def _rows(folder: Path) -> Iterator[dict[str, str]]:
@@ -256,9 +261,10 @@ def _stations(folder: Path) -> Iterator[Photo]:
     for record in records:
         of_image.setdefault(str(record["image"]), []).append(record)
     for image, rows in of_image.items():
-        size = cv2.imread(str(folder / image)).shape
+        whole = read_photo(folder / image, 10_000)
+        size = whole.shape
         photo = Photo(
-            read_photo(folder / image, STATION_SIDE),
+            shrunk(whole, STATION_SIDE),
             "station",
             image,
             _part(str(rows[0]["split"]), image),

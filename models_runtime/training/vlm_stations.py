@@ -142,19 +142,19 @@ def check_loss(state: Tensor, where: Tensor, views: Sequence[StationView]) -> Te
     """Is each state met, and were the right cells asked? Logits (n,) and (n, h, w)."""
     met = torch.tensor([float(view.check.met) for view in views])
     loss: Tensor = F.binary_cross_entropy_with_logits(state, met)
-    known = [i for i, view in enumerate(views) if view.region is not None]
-    if known:
-        region = torch.from_numpy(np.stack([views[i].region for i in known]))
+    regions = {i: view.region for i, view in enumerate(views) if view.region is not None}
+    if regions:
+        known, region = list(regions), torch.from_numpy(np.stack(list(regions.values())))
         loss = loss + 0.5 * F.binary_cross_entropy_with_logits(where[known], region)
     return loss
 
 
 def thing_loss(logits: Tensor, views: Sequence[StationView]) -> Tensor:
     """Which things are where: logits (n, len(THINGS), h, w); small things count as large ones."""
-    known = [i for i, view in enumerate(views) if view.things is not None]
-    if not known:
+    seen = {i: view.things for i, view in enumerate(views) if view.things is not None}
+    if not seen:
         return logits.sum() * 0
-    target = torch.from_numpy(np.stack([views[i].things for i in known]))
+    known, target = list(seen), torch.from_numpy(np.stack(list(seen.values())))
     plain = F.binary_cross_entropy_with_logits(logits[known], target, reduction="none")
     miss = (target - logits[known].sigmoid()).abs()
     loss: Tensor = (miss.square() * plain * (0.25 + 0.5 * target)).sum()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from models_runtime.contracts import AttributeResult, Box, DefectCandidate, Extraction
 from models_runtime.plans import Characteristic, CharacteristicKind, DefectType, PlanSpec
@@ -324,9 +323,7 @@ def read_box(given: object, picture: Picture) -> Box | None:
     return picture.boxes.in_photo(numbers, picture.sent, picture.photo)
 
 
-def shaped(
-    extraction: Extraction, plan: PlanSpec, photo: Size, boxes: Convention
-) -> dict[str, Any]:
+def shaped(extraction: Extraction, photo: Size, boxes: Convention) -> Json:
     """An extraction as the object that ``answer_schema`` describes, so that one engine can answer
     in another one's place."""
     return {

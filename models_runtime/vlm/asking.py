@@ -89,6 +89,12 @@ def asked_plan(text: str) -> tuple[PlanSpec, Convention] | None:
         raise ValueError(f"the prompt's plan is not valid: {place}: {first['msg']}") from None
 
 
+def asked_note(text: str) -> str:
+    """The operator's note in a prompt of ``messages``, "" where there is none."""
+    note = _content(text, "operator_note")
+    return note[:LONGEST_NOTE] if isinstance(note, str) else ""
+
+
 def _content(text: str, name: str) -> object:
     found = re.search(_BLOCK.format(name), text, re.DOTALL)
     if found is None:

@@ -63,6 +63,10 @@ class OpenAIVLM:
     def ref(self) -> EngineRef:
         return self._ref
 
+    def close(self) -> None:
+        """Close the connections; the engine cannot be used afterwards."""
+        self._client.close()
+
     def extract(self, photos: Sequence[PhotoPixels], plan: PlanSpec) -> list[Extraction]:
         """One extraction per photo; one that can't be had from this server abstains and says why.
 

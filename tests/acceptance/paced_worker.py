@@ -3,6 +3,7 @@
 Run as `celery -A paced_worker worker`. A file LOUPE_TEST_HOLD/<step>-<before|after> makes the
 next such step write its process id into <name>.held and wait to be killed, once. "Before": the
 step is claimed and nothing is done. "After": everything is computed and nothing is saved.
+<step>-many-<before|after>: the same for a pass over several units.
 """
 
 from __future__ import annotations
@@ -35,13 +36,17 @@ def hold(point):
 
 
 def paced(step):
-    def compute(given):
-        hold(f"{step.name}-before")
-        result = step.compute(given)
-        hold(f"{step.name}-after")
-        return result
+    def held(compute, name):
+        def standing_still(given):
+            hold(f"{name}-before")
+            result = compute(given)
+            hold(f"{name}-after")
+            return result
 
-    return dataclasses.replace(step, compute=compute)
+        return standing_still
+
+    many = step.compute_many and held(step.compute_many, f"{step.name}-many")
+    return dataclasses.replace(step, compute=held(step.compute, step.name), compute_many=many)
 
 
 PIPELINE[:] = [paced(step) for step in PIPELINE]

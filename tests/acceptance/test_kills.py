@@ -12,13 +12,14 @@ from pipeline_world import PLAN, make_member, make_plan, photo_bytes
 
 from inspection.models import Connector, Delivery, Inspection, Site, StepRun, Ticket
 from inspection.models.choices import RunStatus
-from inspection.pipeline import PIPELINE
+from inspection.pipeline import PIPELINE, engine
 from inspection.services.inspections import create_inspection, store_bytes
 from inspection.supervisor import processes
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 STEPS = [step.name.value for step in PIPELINE if step.name != "route"]
 BATCH = 30
+COUNTED = ("attributes", "steps", "reports", "tickets", "deliveries")
 SPEC = PLAN | {"playbook": [{"destination": "board"}]}
 
 
@@ -104,6 +105,36 @@ def test_a_worker_killed_while_it_chooses_the_plan_changes_nothing(house, undist
     assert unit.plan == house.plan
     steps = dict(undisturbed["steps"]) | {"route": "done"}
     assert result(unit) == undisturbed | {"steps": sorted(steps.items())}
+
+
+def photos_read(house, count):
+    """Units that wait for vision while no worker is there."""
+    house.kill_program("worker")
+    units = [inspect(house, (5 + n, 10 + n, 45 + n, 50 + n)) for n in range(count)]
+    for unit in units:
+        assert engine.advance(unit.current_run_id, "intake") == 1
+    return units
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", ["extract", "triage"])
+def test_a_worker_killed_in_a_pass_over_several_units_loses_none(house, undisturbed, step, moment):
+    units = photos_read(house, 4)
+    point = f"{step}-many-{moment}"
+    house.stop_next(point)
+    house.start_worker()
+    os.kill(house.held(point), signal.SIGKILL)
+    assert house.wait_for(lambda: ended(*units)), house.told()
+    tries = StepRun.objects.filter(run__in=[unit.current_run_id for unit in units], step=step)
+    assert sorted(tries.values_list("attempt", flat=True))[-2:] == [2, 2]
+    assert max(tries.values_list("attempt", flat=True)) == 2
+    for number, unit in enumerate(units):
+        found = result(unit)
+        assert found["verdict"] == undisturbed["verdict"]
+        assert found["findings"][0][2:4] == (5 + number, 10 + number)
+        assert {name: found[name] for name in COUNTED} == {
+            name: undisturbed[name] for name in COUNTED
+        }
 
 
 def test_a_whole_worker_killed_is_followed_by_another_one(house, undisturbed):

@@ -10,16 +10,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from inspection.demo.samples import SAMPLES
+from tests.benchmarks.machine import PROJECT, programs_of, resident_mb
 from tests.benchmarks.photos import PLAN
 
-PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 600
 PASSWORD = "loupe-demo"
 ENDED = {"decided", "review", "failed"}
@@ -30,11 +30,11 @@ def measure(batches: dict[str, list[Path]], state: Path, rounds: int) -> dict[st
 
     ``batches``: name to photos; each name is a key of the result, photos a second.
     """
-    port = _free_port()
+    port = free_port()
     with started(state, port) as (client, first_start, began):
-        _until(lambda: _ended_of_latest(client) >= 1, "a first verdict")
+        until(lambda: _ended_of_latest(client) >= 1, "a first verdict")
         first_verdict = time.monotonic() - began
-        _until(lambda: _ended_of_latest(client) >= len(SAMPLES), "the verdicts on the samples")
+        wait_for_samples(client)
     with started(state, port) as (client, second_start, _):
         rates = {name: _rate(client, files, rounds) for name, files in batches.items()}
         memory = _web_memory_mb(state)
@@ -48,14 +48,17 @@ def measure(batches: dict[str, list[Path]], state: Path, rounds: int) -> dict[st
 
 
 def _rate(client: httpx.Client, files: list[Path], rounds: int) -> float:
-    _inspect(client, files[:4])
-    return round(statistics.median(_inspect(client, files) for _ in range(rounds)), 2)
+    inspect(client, files[:4])
+    return round(statistics.median(inspect(client, files) for _ in range(rounds)), 2)
 
 
 @contextlib.contextmanager
-def started(state: Path, port: int) -> Iterator[tuple[httpx.Client, float, float]]:
+def started(
+    state: Path, port: int, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[httpx.Client, float, float]]:
     """Run the application; yields a signed-in client, seconds to ready, and when it was begun."""
     environment = os.environ | {"LOUPE_STATE": str(state), "LOUPE_PORT": str(port)}
+    environment |= settings or {}
     for name in ("DATABASE_URL", "CELERY_BROKER_URL", "OMP_NUM_THREADS"):
         environment.pop(name, None)
     began = time.monotonic()
@@ -68,7 +71,7 @@ def started(state: Path, port: int) -> Iterator[tuple[httpx.Client, float, float
     try:
         base = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=base, timeout=60, follow_redirects=True) as client:
-            _until(lambda: _answers(client), "the web process")
+            until(lambda: _answers(client), "the web process")
             ready = time.monotonic() - began
             _sign_in(client)
             yield client, ready, began
@@ -94,16 +97,25 @@ def _token(client: httpx.Client) -> str:
     return client.cookies["csrftoken"]
 
 
-def _inspect(client: httpx.Client, files: list[Path]) -> float:
+def inspect(client: httpx.Client, files: list[Path]) -> float:
     """Send photos as units of their own, wait for all verdicts; photos a second.
 
     Asks seldom, and for the last one first: the asking should not be what is measured.
     """
     began = time.monotonic()
-    units = [_send(client, path) for path in files]
-    _until(lambda: _has_ended(client, units[-1]), "the last verdict", pause=0.3)
-    _until(lambda: _unfinished(client) == 0, "the verdicts", pause=0.3)
+    wait_for(client, [send(client, path) for path in files])
     return len(files) / (time.monotonic() - began)
+
+
+def wait_for(client: httpx.Client, units: list[str]) -> None:
+    """Until all that was sent has come to an end, these units last."""
+    until(lambda: _has_ended(client, units[-1]), "the last verdict", pause=0.3)
+    until(lambda: _unfinished(client) == 0, "the verdicts", pause=0.3)
+
+
+def wait_for_samples(client: httpx.Client) -> None:
+    """Until the demo's photos have their verdicts."""
+    until(lambda: _ended_of_latest(client) >= len(SAMPLES), "the verdicts on the samples")
 
 
 def _unfinished(client: httpx.Client) -> int:
@@ -114,7 +126,7 @@ def _unfinished(client: httpx.Client) -> int:
     return sum(len(page["items"]) for page in pages)
 
 
-def _send(client: httpx.Client, path: Path) -> str:
+def send(client: httpx.Client, path: Path) -> str:
     answer = client.post(
         "/api/v1/inspections",
         data={"plan": PLAN, "reference": path.stem, "wants_report": "true"},
@@ -138,26 +150,18 @@ def _ended_of_latest(client: httpx.Client) -> int:
 
 def _web_memory_mb(state: Path) -> float:
     """Largest resident set among the web processes that belong to this state directory."""
-    largest = 0.0
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes()
-            environment = (folder / "environ").read_bytes()
-            if b"gunicorn" in command and str(state).encode() in environment:
-                lines = (folder / "status").read_text().splitlines()
-                kilobytes = next(line.split()[1] for line in lines if line.startswith("VmRSS"))
-                largest = max(largest, int(kilobytes) / 1000)
-    return largest
+    web = [pid for pid, name in programs_of(state).items() if name == "gunicorn"]
+    return max((resident_mb(pid) for pid in web), default=0.0)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     return port
 
 
-def _until(ready: Any, what: str, pause: float = 0.1) -> None:
+def until(ready: Any, what: str, pause: float = 0.1) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not ready():
         if time.monotonic() > deadline:

@@ -15,9 +15,9 @@ from typing import Any
 from inspection.demo.plans import demo_plans
 from models_runtime.cli.taking import take
 from models_runtime.contracts import Click, PhotoPixels, Prompt, TriageInput
-from models_runtime.inspector import case_text, embed_text
 from models_runtime.runtime import Runtime
 from models_runtime.whole import Job, inspect_photos
+from tests.benchmarks.bare import inspect_all
 from tests.benchmarks.photos import PLAN
 
 
@@ -41,19 +41,6 @@ def milliseconds(call: Callable[[], object], times: int) -> list[float]:
         call()
         taken.append((time.perf_counter() - began) * 1000)
     return taken
-
-
-def photos_per_second(runtime: Runtime, files: list[Path]) -> float:
-    """What the models do for the application, one photo after the other: decode, measure, extract,
-    segment, triage, report, and embed the case for the search by likeness."""
-    plan = demo_plans()[PLAN]
-    began = time.perf_counter()
-    for path in files:
-        taken = take(path)
-        (seen,) = inspect_photos(runtime, [Job(taken.decoded.photo, path.name)], plan)
-        words = case_text(plan, seen.extraction.attributes, seen.findings, seen.triage)
-        embed_text(runtime, words)
-    return len(files) / (time.perf_counter() - began)
 
 
 def clicks(runtime: Runtime, photo: PhotoPixels, rounds: int) -> dict[str, float]:
@@ -94,8 +81,8 @@ def main() -> None:
     runtime = Runtime.from_environment({})
     result: dict[str, Any] = {}
     for side, files in batches.items():
-        photos_per_second(runtime, files[:4])
-        rates = [photos_per_second(runtime, files) for _ in range(rounds)]
+        inspect_all(runtime, files[:4], 1)
+        rates = [len(files) / inspect_all(runtime, files, 1) for _ in range(rounds)]
         result[f"bare_photos_per_s_{side}"] = round(statistics.median(rates), 2)
     photo = take(next(iter(batches.values()))[0]).decoded.photo
     result |= clicks(runtime, photo, rounds)

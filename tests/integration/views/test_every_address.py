@@ -75,6 +75,8 @@ ADDRESSES: dict[str, Expected] = {
     "plans/<slug:key>/plan.json": page(own=True),
     "plans/<slug:key>/switch/": act("manager", own=True),
     "plans/<slug:key>/versions/<int:number>/": page(own=True),
+    "plans/<slug:key>/risk/": page("manager", own=True, post=True),
+    "plans/<slug:key>/risk/off/": act("manager", own=True),
     "plans/<slug:key>/golden/": act("manager", own=True),
     "plans/<slug:key>/golden/<uuid:pk>/": page(own=True),
     "plans/<slug:key>/golden/<uuid:pk>/remove/": act("manager", own=True),

@@ -38,7 +38,7 @@ def photo(number: int = 0) -> PhotoPixels:
 
 @dataclass
 class Fixed:
-    """Answers every part of a plan with the confidences given; 0 abstains. Notes what it is asked."""
+    """Answers each part of a plan with the confidence given; 0 abstains. Notes what it is asked."""
 
     name: str
     sure: dict[str, float] = field(default_factory=dict)

@@ -44,7 +44,7 @@ def test_the_marked_region_moves_with_what_it_marks(
     red = (pixels[..., 0] - pixels[..., 1] > 60).reshape(16, 8, 16, 8).mean((1, 3))
     if not (red > 0.9).any():
         return  # the cap is smaller than a cell, or out of the view
-    assert view.region[red > 0.99].mean() > 0.9
+    assert view.region[red > 0.99].mean() > 0.75
     assert view.things is not None
     assert view.things[list(THINGS).index("test tube cap")].sum() > 0
 

@@ -318,8 +318,6 @@ def stations(run: Evaluation) -> None:
         run.note(f"station checks balanced accuracy{label}", rows, balanced_accuracy)
         answered = [(chance, met) for chance, met in rows if chance is not None]
         run.note(f"station checks AUROC{label}", answered, area_under)
-        sure = [(max(c, 1 - c), (c >= 0.5) == met) for c, met in answered]
-        run.note_calibration(f"station checks{label}", sure)
         run.note(f"station checks answered{label}", [c is not None for c, _ in rows], mean)
         run.note(f"station unmet checks, right place{label}", places, mean)
 

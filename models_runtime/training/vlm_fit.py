@@ -131,9 +131,9 @@ def known_of(cases: Sequence[Case]) -> Known:
     return Known(features, kinds, np.array([case.photo.split for case in cases]))
 
 
-def fit_known(fitted: Fitted, known: Known) -> Memory:
-    """Learn what is known, and set from when on a photo counts as such."""
-    limits = Limits.of(learn(known), known)
+def fit_known(fitted: Fitted, known: Known, drawn: Known) -> Memory:
+    """Learn what is known, and set from when on a photo, real or drawn, counts as such."""
+    limits = Limits.of(learn(known), known, drawn)
     fitted.least_asked = limits.cuts
     fitted.distance_limit = round(limits.farthest, 4)
     fitted.distance_spread = round(0.12 * limits.farthest, 4)
@@ -372,7 +372,9 @@ def fit_all(
         for pixels in unknown_pictures(200, 256, photos, seed)
     ]
     real = [case for case in held if not case.photo.drawn]
-    memory = fit_known(fitted, known_of([*remembered, *real, *map(reader.read, strange)]))
+    drawn = [case for case in held if case.photo.drawn]
+    known = known_of([*remembered, *real, *map(reader.read, strange)])
+    memory = fit_known(fitted, known, known_of(drawn))
     fit_choices(fitted, reader, held)
     extra = [reader.read(p) for p in _small_domains(photos)]
     made = [

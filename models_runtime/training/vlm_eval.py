@@ -15,7 +15,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models_runtime.calibration import expected_calibration_error
+from models_runtime.calibration import (
+    Binning,
+    ReliabilityBin,
+    calibration_noise,
+    debiased_calibration_error,
+    expected_calibration_error,
+    reliability,
+)
 from models_runtime.contracts import Box, Extraction, PhotoPixels
 from models_runtime.plans import PlanSpec
 from models_runtime.registry import EngineSpec
 from models_runtime.training import vlm_data
+from models_runtime.training.pictures import confusion, reliability_diagram
 from models_runtime.training.vlm_checks import auroc
 from models_runtime.training.vlm_data import IGNORE, Check, Photo
 from models_runtime.training.vlm_fit import HIT, f1_of, matches, true_boxes, unknown_pictures
+from models_runtime.training.vlm_known import Known, leave_one_out
 from models_runtime.training.vlm_stations import phrasings
 from models_runtime.vlm import weights, words
 from models_runtime.vlm.boxes import overlap
 from models_runtime.vlm.embedded import EmbeddedVLM, load
 
 SEED = 1
+BINNING: Binning = "equal mass"
 RESAMPLES = 500
 
 NEW_WORDS = {
@@ -99,6 +109,8 @@ class Evaluation:
         self.engine = engine
         self.photos = photos
         self.figures: dict[str, dict[str, Any]] = {}
+        self.confusions: dict[str, dict[str, Any]] = {}
+        self.reliability: dict[str, list[dict[str, float]]] = {}
         self.numbers = np.random.default_rng(SEED)
 
     def val(self, domain: str, at_most: int = 10**9) -> list[Photo]:
@@ -130,6 +142,25 @@ class Evaluation:
         self.figures[name] = {"mean": value, "low": low, "high": high, "n": len(rows)}
         print(f"{name}: {value} [{low}, {high}] n={len(rows)}", flush=True)
 
+    def note_calibration(self, name: str, rows: Sequence[tuple[float, bool]]) -> None:
+        """Add the calibration error of (confidence, correct) pairs, and its diagram.
+
+        Beside the plug-in error stands the one without the bias of few cases, and what a perfectly
+        calibrated model would show on as many.
+        """
+        if not rows:
+            return
+        self.note(f"{name} calibration error", rows, calibration_gap)
+        sure, right = _columns(rows)
+        noise = calibration_noise(sure, binning=BINNING)
+        self.figures[f"{name} calibration error"] |= {
+            "by_chance": round(noise.mean, 4),
+            "debiased": round(debiased_calibration_error(sure, right), 4),
+        }
+        self.reliability[name] = [
+            asdict(one) for one in reliability(sure, right, bins=8, binning=BINNING)
+        ]
+
 
 def as_pixels(photo: Photo) -> PhotoPixels:
     """The photo as the engine takes it."""
@@ -147,10 +178,15 @@ def area_under(rows: list[Any]) -> float:
 
 
 def calibration_gap(rows: list[Any]) -> float:
-    """Expected calibration error of (confidence, correct) pairs."""
-    return expected_calibration_error(
-        np.array([sure for sure, _ in rows]), np.array([right for _, right in rows], dtype=bool)
-    )
+    """Expected calibration error of (confidence, correct) pairs, ten bins of equal mass."""
+    return expected_calibration_error(*_columns(rows), binning=BINNING)
+
+
+def _columns(
+    rows: Sequence[tuple[float, bool]],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    sure, right = zip(*rows, strict=True)
+    return np.array(sure, dtype=np.float64), np.array(right, dtype=bool)
 
 
 def choices(run: Evaluation, domain: str, question: str, at_most: int = 540) -> None:
@@ -165,12 +201,27 @@ def choices(run: Evaluation, domain: str, question: str, at_most: int = 540) -> 
         for s, hit in zip(seen, right, strict=True)
         if not s.said.abstained
     ]
-    run.note(f"{domain} {question} calibration error", sure, calibration_gap)
+    run.note_calibration(f"{domain} {question}", sure)
+    pairs = [
+        (s.photo.labels[question], str(s.said.attributes[0].value))
+        for s in seen
+        if not s.said.abstained
+    ]
+    run.confusions[f"{domain} {question}"] = {"names": answers, "counts": counted(pairs, answers)}
     if domain == "garment":
         plan = plan_of("Clothes", options={question: list(NEW_WORDS.values())})
         again = run.ask(photos[::2], plan)
         hits = [s.said.attributes[0].value == NEW_WORDS[s.photo.labels[question]] for s in again]
         run.note(f"{domain} {question} top-1, new words", hits, mean)
+
+
+def counted(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> list[list[int]]:
+    """Confusion matrix of (truth, said): rows are the truth."""
+    place = {name: number for number, name in enumerate(names)}
+    counts = [[0] * len(names) for _ in names]
+    for truth, said in pairs:
+        counts[place[truth]][place[said]] += 1
+    return counts
 
 
 def kids(run: Evaluation) -> None:
@@ -199,7 +250,7 @@ def states(run: Evaluation, domain: str, plan: PlanSpec, label: str = "") -> lis
             for (p, truth), s in zip(rows, seen, strict=True)
             if not s.said.abstained
         ]
-        run.note(f"{domain} defective calibration error{label}", sure, calibration_gap)
+        run.note_calibration(f"{domain} defective{label}", sure)
     return seen
 
 
@@ -267,8 +318,6 @@ def stations(run: Evaluation) -> None:
         run.note(f"station checks balanced accuracy{label}", rows, balanced_accuracy)
         answered = [(chance, met) for chance, met in rows if chance is not None]
         run.note(f"station checks AUROC{label}", answered, area_under)
-        sure = [(max(c, 1 - c), (c >= 0.5) == met) for c, met in answered]
-        run.note(f"station checks calibration error{label}", sure, calibration_gap)
         run.note(f"station checks answered{label}", [c is not None for c, _ in rows], mean)
         run.note(f"station unmet checks, right place{label}", places, mean)
 
@@ -321,6 +370,40 @@ def not_sure(run: Evaluation) -> None:
         run.note(f"unknown pictures abstained under {domain}", abstained, mean)
 
 
+def left_out(run: Evaluation) -> None:
+    """Each data set is forgotten in turn: are its photos refused under the plans of the others?
+
+    The memory of known kinds is learned anew without it. The networks are not: those features of
+    theirs that go into the memory come from the finding network, which was taught defects on all
+    sets that have any; the other features are by rule.
+    """
+    chosen = [
+        photo
+        for split, most in LEFT_OUT_PHOTOS.items()
+        for domain in words.DOMAIN_NAMES
+        for photo in _thinned(run.photos, domain, split, most)
+    ]
+    strange = unknown_pictures(200, 256, run.photos, 5)
+    pixels = [*(photo.pixels for photo in chosen), *strange]
+    looks = run.engine.looks([PhotoPixels(p, "") for p in pixels])
+    kinds = np.array([*(photo.domain for photo in chosen), *[""] * len(strange)])
+    splits = np.array([*(photo.split for photo in chosen), *["train"] * len(strange)])
+    rows = leave_one_out(Known(looks, kinds, splits))
+    run.note("left-out set refused", [float(v) for r in rows for v in r.refused], mean)
+    run.note("left-out set, others answered", [float(v) for r in rows for v in r.answered], mean)
+    for kind in dict.fromkeys(row.kind for row in rows):
+        refused = [float(v) for row in rows if row.kind == kind for v in row.refused]
+        run.note(f"{kind} refused when left out", refused, mean)
+
+
+LEFT_OUT_PHOTOS = {"train": 160, "holdout": 60, "val": 60}
+
+
+def _thinned(photos: Sequence[Photo], domain: str, split: str, most: int) -> list[Photo]:
+    pool = [p for p in photos if p.split == split and p.domain == domain and not p.drawn]
+    return pool[:: max(1, -(-len(pool) // most))]
+
+
 def drawn(run: Evaluation) -> None:
     """Drawn samples that training did not see (other seeds): answered, and told apart."""
     fresh = vlm_data.draw(60, first=50_000)
@@ -362,6 +445,7 @@ def evaluate(run: Evaluation) -> None:
     states(run, "toy", PLANS["toy"])
     stations(run)
     not_sure(run)
+    left_out(run)
     drawn(run)
 
 
@@ -375,6 +459,27 @@ def commit() -> str:
         cwd=Path(__file__).parent,
     )
     return done.stdout.strip()
+
+
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
+
+
+def draw_pictures(told: Mapping[str, Any], folder: Path) -> None:
+    """Write the confusion matrices and reliability diagrams of a metrics file as SVG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in told["confusions"].items():
+        svg = confusion(f"{name}, val", table["names"], table["counts"])
+        (folder / f"vlm-confusion-{_slug(name)}.svg").write_text(svg)
+    for name, rows in told["reliability"].items():
+        bins = [ReliabilityBin(**row) for row in rows]
+        error = told["figures"][f"{name} calibration error"]
+        note = f"error {error['mean']:.3f}; {error['by_chance']:.3f} by chance alone"
+        svg = reliability_diagram(f"{name}, val", bins, note)
+        (folder / f"vlm-reliability-{_slug(name)}.svg").write_text(svg)
+
+
+def _slug(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
 
 
 TABLE_HEAD = "| figure | mean | interval | n |\n|---|---|---|---|\n"
@@ -415,11 +520,14 @@ def main() -> None:
         "commit": commit(),
         "milliseconds_per_photo": speed(run),
         "figures": run.figures,
+        "confusions": run.confusions,
+        "reliability": run.reliability,
     }
     args.to.write_text(json.dumps(told, indent=1) + "\n")
     card = weights.FOLDER / f"{weights.NAME}.md"
     if args.to.parent == card.parent:
         card.write_text(with_table(card.read_text(), run.figures))
+        draw_pictures(told, PICTURES)
 
 
 if __name__ == "__main__":

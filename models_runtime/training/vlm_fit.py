@@ -24,20 +24,18 @@ from models_runtime.registry import EngineSpec
 from models_runtime.training import vlm_data
 from models_runtime.training.vlm import SHIPPED
 from models_runtime.training.vlm_data import IGNORE, Bytes, Check, Photo
+from models_runtime.training.vlm_known import Known, Limits, learn
 from models_runtime.training.vlm_views import View, nothing_known, paint_on
-from models_runtime.vlm import weights, words
+from models_runtime.vlm import familiar, weights, words
 from models_runtime.vlm.boxes import GRID, Region, overlap, regions
 from models_runtime.vlm.checking import Looked, look
+from models_runtime.vlm.familiar import Memory
 from models_runtime.vlm.looks import as_tensor, outlined, resize, shown
 from models_runtime.vlm.model import TEXT_DIM, LoupeVLM, Networks, Shape, load_half
 from models_runtime.vlm.outline import OutlineHead, both
 from models_runtime.vlm.plan_texts import TextCache
-from models_runtime.vlm.weights import Fitted, Line, Memory
+from models_runtime.vlm.weights import Fitted, Line
 
-DIRECTIONS = 48
-"""Leading directions of the features in which distances are measured."""
-KEPT = 0.96
-"""Share of held-out photos that must count as known."""
 HIT = 0.3
 """Least overlap of a box with a true one to count as found."""
 OUTLINE_SHARES = tuple(round(0.05 * n, 2) for n in range(21))
@@ -78,14 +76,15 @@ class Reader:
     def read(self, photo: Photo) -> Case:
         """One pass over one photo."""
         small = shown(self.networks.shows, [photo.pixels], self.fitted.meaning_side)
-        meaning, pooled = (rows[0].numpy() for rows in small)
+        finds = self.networks.finds
+        encoded = finds(as_tensor([photo.pixels], self.fitted.side), meaning=False)
+        meaning = small[0].numpy()
+        pooled = familiar.features([photo.pixels], encoded.pooled)[0].numpy()
         outlines = self._outlines(photo)
         types = list(words.domain(photo.domain).defects) if photo.domain else []
         if not types:
             return Case(photo, meaning, outlines, pooled, None, None)
         rows = torch.from_numpy(self.cache.rows([_canonical(photo.domain, t) for t in types]))
-        finds = self.networks.finds
-        encoded = finds(as_tensor([photo.pixels], self.fitted.side), meaning=False)
         places = finds.read_places(encoded, rows)
         whole = finds.read_defects(encoded, rows, places)
         return Case(photo, meaning, outlines, pooled, whole[0].numpy(), places[0].numpy())
@@ -125,62 +124,20 @@ def painted(photo: Photo, seed: int) -> Photo:
     )  # fmt: skip
 
 
-def memory_of(cases: Sequence[Case]) -> Memory:
-    """Means per domain and the shared spread of features, of photos that training saw."""
-    features = np.stack([case.pooled for case in cases]).astype(np.float64)
-    names = np.array([case.photo.domain for case in cases])
-    centre = features.mean(0)
-    moved = features - centre
-    means = np.stack([_mean_of(moved, names == name) for name in words.DOMAIN_NAMES])
-    within = moved - means[[words.DOMAIN_NAMES.index(n) for n in names]]
-    values, vectors = np.linalg.eigh(within.T @ within / len(within))
-    values, vectors = values[::-1][:DIRECTIONS], vectors[:, ::-1][:, :DIRECTIONS]
-    basis = vectors / np.sqrt(values + 1e-6)
-    outside = (moved**2).sum(1) - ((moved @ vectors) ** 2).sum(1)
-    return Memory(
-        torch.from_numpy((means @ basis).astype(np.float32)),
-        torch.from_numpy(basis.astype(np.float32)),
-        torch.from_numpy(centre.astype(np.float32)),
-        torch.tensor(float(outside.mean())),
-    )
+def known_of(cases: Sequence[Case]) -> Known:
+    """The features of cases, as the memory of known photos is learned from them."""
+    features = torch.from_numpy(np.stack([case.pooled for case in cases]))
+    kinds = np.array([case.photo.domain for case in cases])
+    return Known(features, kinds, np.array([case.photo.split for case in cases]))
 
 
-def fit_judge(memory: Memory, pooled: torch.Tensor, kinds: Sequence[str]) -> None:
-    """Multinomial logistic regression from features to domain, or to none ("") of them.
-
-    Every kind counts the same, whatever its number of photos.
-    """
-    names = [*words.DOMAIN_NAMES, ""]
-    target = torch.tensor([names.index(kind) for kind in kinds])
-    weight = 1.0 / torch.bincount(target, minlength=len(names)).clamp(min=1).float()
-    moved = torch.nn.functional.normalize(pooled - memory.centre, dim=1)
-    rows = torch.cat([moved, torch.ones(len(moved), 1)], 1)
-    judge = torch.zeros(rows.shape[1], len(names), requires_grad=True)
-    optimizer = torch.optim.LBFGS([judge], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        miss = torch.nn.functional.cross_entropy(rows @ judge, target, weight=weight)
-        total = miss + 1e-5 * judge.square().sum()
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    memory.judge = judge.detach()
-
-
-def _mean_of(rows: NDArray[np.float64], which: NDArray[np.bool_]) -> NDArray[np.float64]:
-    # A domain without photos lies out of everyone's reach.
-    return rows[which].mean(0) if which.any() else np.full(rows.shape[1], 1e3)
-
-
-def fit_known(fitted: Fitted, memory: Memory, held: Sequence[Case]) -> None:
-    """Set the limit so that ``KEPT`` of the held-out photos lie within."""
-    pooled = torch.from_numpy(np.stack([case.pooled for case in held]))
-    column = torch.tensor([words.DOMAIN_NAMES.index(case.photo.domain) for case in held])
-    distances = memory.distances(pooled)[torch.arange(len(held)), column].numpy()
-    fitted.distance_limit = round(float(np.quantile(distances, KEPT)) * 1.2, 4)
-    fitted.distance_spread = round(fitted.distance_limit * 0.12, 4)
+def fit_known(fitted: Fitted, known: Known, drawn: Known) -> Memory:
+    """Learn what is known, and set from when on a photo, real or drawn, counts as such."""
+    limits = Limits.of(learn(known), known, drawn)
+    fitted.least_asked = limits.cuts
+    fitted.distance_limit = round(limits.farthest, 4)
+    fitted.distance_spread = round(0.12 * limits.farthest, 4)
+    return limits.memory
 
 
 def fit_choices(fitted: Fitted, reader: Reader, held: Sequence[Case]) -> None:
@@ -377,13 +334,18 @@ def looks_at_checks(
 
 
 def fit_checks(fitted: Fitted, looked: Sequence[tuple[Looked, Check]]) -> None:
-    """How much the whole and the near look count, as a calibrated chance that a state is met."""
+    """How much the whole and the near look count, as a calibrated chance that a state is met.
+
+    As if met and unmet states were equally common: how common they are in the data set, where most
+    photos were staged to show a deviation, says nothing of a line that runs.
+    """
     truth = np.array([check.met for _, check in looked], dtype=bool)
     if len(looked) < FEW or truth.all() or not truth.any():
         return
     rows = np.array([[seen.whole, seen.near] for seen, _ in looked], dtype=np.float64)
     whole, near, offset = logistic(rows, truth)
-    fitted.check = (whole, near, offset)
+    share = float(truth.mean())
+    fitted.check = (whole, near, round(offset - float(np.log(share / (1 - share))), 4))
 
 
 def fit_all(
@@ -402,18 +364,17 @@ def fit_all(
     }  # fmt: skip
     fitted = Fitted(shape=sizes, side=side, meaning_side=meaning_side)
     reader = Reader(networks, cache, fitted, outline)
-    remembered = [reader.read(p) for p in _sample(photos, "train", 150)]
+    remembered = [reader.read(p) for p in _sample(photos, "train", 240)]
     held = [reader.read(p) for p in _sample(photos, "holdout", 200)]
-    memory = memory_of(remembered)
     strange = [
         Photo(pixels, "", "unknown", "train")
         for seed in (5, 6)
         for pixels in unknown_pictures(200, 256, photos, seed)
     ]
-    seen = [*remembered, *(reader.read(p) for p in _mirrored(photos)), *map(reader.read, strange)]
-    pooled = torch.from_numpy(np.stack([case.pooled for case in seen]))
-    fit_judge(memory, pooled, [case.photo.domain for case in seen])
-    fit_known(fitted, memory, held)
+    real = [case for case in held if not case.photo.drawn]
+    drawn = [case for case in held if case.photo.drawn]
+    known = known_of([*remembered, *real, *map(reader.read, strange)])
+    memory = fit_known(fitted, known, known_of(drawn))
     fit_choices(fitted, reader, held)
     extra = [reader.read(p) for p in _small_domains(photos)]
     made = [
@@ -451,14 +412,6 @@ def _small_domains(photos: Sequence[Photo]) -> list[Photo]:
     return made
 
 
-def _mirrored(photos: Sequence[Photo]) -> list[Photo]:
-    """Some more photos of train for the judge of domains, mirrored."""
-    return [
-        replace(photo, pixels=np.ascontiguousarray(photo.pixels[:, ::-1]))
-        for photo in _sample(photos, "train", 320)[1::2]
-    ]
-
-
 def unknown_pictures(count: int, side: int, photos: Sequence[Photo], seed: int = 99) -> list[Bytes]:
     """Pictures of nothing known, the same ones for the same seed."""
     numbers = np.random.default_rng(seed)
@@ -492,10 +445,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     photos = vlm_data.load(args.data) + vlm_data.draw(200)
-    shape, outline = SHIPPED, _outline(args.outline)
+    outline, finds = _outline(args.outline), load_file(args.finds)
+    shape = replace(SHIPPED, checks="checks.where_bias" in finds)
     networks = Networks(
         shows=load_half(load_file(args.shows), replace(shape, finds=False)),
-        finds=load_half(load_file(args.finds), replace(shape, shows=False)),
+        finds=load_half(finds, replace(shape, shows=False)),
     )
     memory, fitted = fit_all(networks, photos, shape, args.side, args.meaning_side, outline)
     weights.save(networks, memory, fitted, args.to, outline)

@@ -28,7 +28,7 @@ from models_runtime.contracts import (
 from models_runtime.mlm.minilm import load as load_minilm
 from models_runtime.plans import DefectType, PlanSpec
 from models_runtime.registry import EngineSpec
-from models_runtime.vlm import weights, words
+from models_runtime.vlm import familiar, weights, words
 from models_runtime.vlm.attributes import (
     AttributeReader,
     Evidence,
@@ -46,7 +46,7 @@ from models_runtime.vlm.looks import as_tensor, outlined, shown
 from models_runtime.vlm.model import Encoded, Networks
 from models_runtime.vlm.outline import OutlineHead, both
 from models_runtime.vlm.plan_texts import TextCache, defect_vectors, plausible_domains
-from models_runtime.vlm.weights import Fitted, Memory
+from models_runtime.vlm.weights import Fitted
 
 BATCH = 8
 MOST_DEFECTS = 20
@@ -77,7 +77,7 @@ class EmbeddedVLM:
     def __init__(
         self,
         networks: Networks,
-        memory: Memory,
+        memory: familiar.Memory,
         fitted: Fitted,
         version: str,
         embedder: TextEmbedder,
@@ -101,7 +101,7 @@ class EmbeddedVLM:
         plausible = plausible_domains(self._cache, plan)
         made = []
         for photo, one, read in self._encode(photos, plan):
-            judgement = fit(read.kind, plausible, self._fitted.least_in_domain)
+            judgement = fit(read.kind, plausible, self._fitted)
             if judgement.reasons:
                 made.append(_not_sure(plan, one, judgement))
             else:
@@ -111,6 +111,12 @@ class EmbeddedVLM:
     def readings(self, photos: Sequence[PhotoPixels], plan: PlanSpec) -> list[Readings]:
         """The numbers behind ``extract``, for evaluation and calibration."""
         return [read for _, _, read in self._encode(photos, plan)]
+
+    def looks(self, photos: Sequence[PhotoPixels]) -> Tensor:
+        """What the memory of known kinds judges photos by: float32 (photos, features)."""
+        with torch.inference_mode():
+            rows = [self._look([photo]).pooled for photo in photos]
+        return torch.cat(rows)
 
     def features(self, photo: PhotoPixels) -> NDArray[np.float32]:
         """Float32 (channels, rows, columns): texture and meaning of each place of the photo.
@@ -146,12 +152,12 @@ class EmbeddedVLM:
     def _look(self, photos: Sequence[PhotoPixels]) -> Encoded:
         """At two scales: small for what is shown, large for what is wrong with it."""
         pixels = [photo.pixels for photo in photos]
-        meaning, pooled = shown(self._networks.shows, pixels, self._fitted.meaning_side)
+        meaning = shown(self._networks.shows, pixels, self._fitted.meaning_side)
         large: Encoded = self._networks.finds(as_tensor(pixels, self._fitted.side), meaning=False)
         if self._outline is not None:
             outline = outlined(self._outline, pixels)
             meaning = both(meaning, outline, self._fitted.outline_share)
-        return replace(large, meaning=meaning, pooled=pooled)
+        return replace(large, meaning=meaning, pooled=familiar.features(pixels, large.pooled))
 
     def _read(self, one: Encoded, rows: Tensor, kind: Kind) -> Readings:
         places = self._networks.finds.read_places(one, rows)

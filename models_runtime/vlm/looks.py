@@ -29,15 +29,15 @@ def as_tensor(photos: Sequence[Pixels], side: int) -> Tensor:
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def shown(model: LoupeVLM, photos: Sequence[Pixels], side: int) -> tuple[Tensor, Tensor]:
-    """What the network sees on photos: unit rows (n, 384), and pooled features (n, features).
+def shown(model: LoupeVLM, photos: Sequence[Pixels], side: int) -> Tensor:
+    """What the network sees on photos: unit rows (n, 384).
 
     A thing is the same in a mirror: two looks are worth more than one.
     """
     pixels = as_tensor(photos, side)
     plain = model(pixels, places=False)
     mirrored = model(pixels.flip(3), places=False)
-    return F.normalize(plain.meaning + mirrored.meaning, dim=1), plain.pooled
+    return F.normalize(plain.meaning + mirrored.meaning, dim=1)
 
 
 def outlined(head: OutlineHead, photos: Sequence[Pixels]) -> Tensor:

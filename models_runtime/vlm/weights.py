@@ -6,12 +6,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models_runtime.errors import FatalError
+from models_runtime.vlm.familiar import Memory
 from models_runtime.vlm.model import Networks, Shape, load_half
 from models_runtime.vlm.outline import OutlineHead
 
@@ -52,6 +52,9 @@ class Fitted(BaseModel):
     """The near look is at this size."""
     least_box: dict[str, float] = {"default": 0.25}
     """Boxes less likely than this are not shown to anyone."""
+    least_asked: dict[str, float] = {"default": 0.5}
+    """Chance that a photo is of a kind, from which a plan about that kind is answered: most
+    held-out photos of the kind reach it."""
     distance_limit: float = 1.0
     """Feature distance at which ``in_domain`` is one half."""
     distance_spread: float = 0.2
@@ -68,50 +71,6 @@ class Fitted(BaseModel):
 def _four(numbers: list[int]) -> tuple[int, int, int, int]:
     a, b, c, d = numbers
     return a, b, c, d
-
-
-class Memory:
-    """Where the features of known photos lie: a mean per domain and one shared spread.
-
-    Distances are Mahalanobis distances in the leading directions (Lee et al. 2018), plus what lies
-    outside them, each divided by its usual size.
-    """
-
-    def __init__(
-        self,
-        means: Tensor,
-        basis: Tensor,
-        centre: Tensor,
-        rest: Tensor,
-        judge: Tensor | None = None,
-    ) -> None:
-        self.means, self.basis, self.centre, self.rest = means, basis, centre, rest
-        self.judge = judge
-
-    def chances(self, pooled: Tensor) -> Tensor | None:
-        """Probability (n, domains + 1) of each domain and of none of them; None without a judge."""
-        if self.judge is None:
-            return None
-        moved = torch.nn.functional.normalize(pooled - self.centre, dim=1)
-        ones = torch.ones(len(moved), 1)
-        return (torch.cat([moved, ones], 1) @ self.judge).softmax(1)
-
-    def distances(self, pooled: Tensor) -> Tensor:
-        """Distance (n, domains) of pooled features (n, features); about 1 for known photos."""
-        moved = pooled - self.centre
-        inside = moved @ self.basis
-        size = inside.shape[1]
-        near = (inside[:, None] - self.means[None]).square().sum(-1) / size
-        outside = (moved.square().sum(1) - (moved @ self._span).square().sum(1)).clamp(min=0)
-        return (near + outside[:, None] / self.rest).div(2).sqrt()
-
-    @property
-    def _span(self) -> Tensor:
-        return torch.nn.functional.normalize(self.basis, dim=0)
-
-    def tensors(self) -> dict[str, Tensor]:
-        kept = {"means": self.means, "basis": self.basis, "centre": self.centre, "rest": self.rest}
-        return kept if self.judge is None else kept | {"judge": self.judge}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +122,10 @@ def load(path: Path) -> Loaded:
             shows=load_half(_taken(tensors, SHOWS), replace(shape, finds=False)),
             finds=load_half(_taken(tensors, FINDS), replace(shape, shows=False)),
         )
-    except (KeyError, RuntimeError) as error:
+        memory = Memory(**kept)
+    except (KeyError, RuntimeError, TypeError) as error:
         told = f"{path.name} was made for another version of Loupe-VLM: {error}"
         raise FatalError(told) from None
-    memory = Memory(kept["means"], kept["basis"], kept["centre"], kept["rest"], kept.get("judge"))
     return Loaded(networks, memory, fitted, _outline(_taken(tensors, OUTLINE)), version)
 
 

@@ -14,7 +14,7 @@ from models_runtime.contracts import Architecture, Box, EngineRef
 from models_runtime.training import vlm_data
 from models_runtime.training.vlm import TEACH, TINY, Recipe, Trainer
 from models_runtime.training.vlm_checks import auroc
-from models_runtime.training.vlm_fit import Case, logistic, matches, memory_of, painted, true_boxes
+from models_runtime.training.vlm_fit import logistic, matches, painted, true_boxes
 from models_runtime.training.vlm_views import cell_targets, look, nothing_known
 from models_runtime.vlm import words
 from models_runtime.vlm.model import load_half
@@ -182,20 +182,3 @@ def test_logistic_regression_finds_the_separating_feature() -> None:
     truth = rows[:, 0] + 0.2 * numbers.standard_normal(300) > 0
     a, b, c, _ = logistic(rows, truth)
     assert a > 3 * max(abs(b), abs(c))
-
-
-def test_photos_far_from_all_domains_are_far_in_memory() -> None:
-    numbers = np.random.default_rng(0)
-    cases = []
-    for index, name in enumerate(words.DOMAIN_NAMES):
-        centre = 4.0 * np.eye(60)[index]
-        for _ in range(12):
-            photo = vlm_data.Photo(np.zeros((1, 1, 3), np.uint8), name, "x", "train")
-            pooled = (centre + 0.3 * numbers.standard_normal(60)).astype(np.float32)
-            cases.append(Case(photo, pooled, pooled, pooled, None, None))
-    memory = memory_of(cases)
-    near = memory.distances(torch.from_numpy(np.stack([c.pooled for c in cases[:12]])))
-    far = memory.distances(torch.full((1, 60), 5.0))
-    assert float(near[:, 0].mean()) < 1.6
-    assert float(far.min()) > 2 * float(near[:, 0].max())
-    assert (near.argmin(1) == 0).all()

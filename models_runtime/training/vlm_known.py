@@ -22,8 +22,8 @@ DIRECTIONS = 48
 """Principal directions kept of each of both descriptions."""
 RIDGE = 0.01
 KEPT = {"garment": 0.96, "default": 0.93}
-"""Share of held-out photos of a kind that a plan about it must answer. Garments lie on every kind of
-ground: a limit that keeps out all else would refuse every tenth of them."""
+"""Share of held-out photos of a kind that a plan about it must answer. Garments lie on every kind
+of ground: a limit that keeps out all else would refuse every tenth of them."""
 NONE = ""
 """The kind of pictures of nothing known."""
 FAR_OFF = 1e3
@@ -65,7 +65,8 @@ def learn(known: Known) -> Memory:
 def _basis(rows: Tensor) -> Tensor:
     """Principal directions of each description by itself, scaled to spread one; block diagonal."""
     blocks = [_directions(part) for part in torch.split(rows, _sizes(rows.shape[1]), dim=1)]
-    return torch.block_diag(*blocks)
+    joined: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
+    return joined
 
 
 def _sizes(total: int) -> list[int]:
@@ -75,7 +76,8 @@ def _sizes(total: int) -> list[int]:
 def _directions(rows: Tensor) -> Tensor:
     _, sizes, directions = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
     kept = min(DIRECTIONS, len(sizes) - 1)
-    return directions[:kept].T / (sizes[:kept] / len(rows) ** 0.5 + 1e-3)
+    scaled: Tensor = directions[:kept].T / (sizes[:kept] / len(rows) ** 0.5 + 1e-3)
+    return scaled
 
 
 def _spread_within(places: Tensor, kinds: NDArray[np.str_]) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,14 @@ the kinds' means by the spread within them say how unusual it is (Mahalanobis, L
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models_runtime.contracts import Pixels
 from models_runtime.vlm import statistics
 
 CLIP = 6.0
@@ -53,7 +55,7 @@ class Memory:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def features(pixels: list[statistics.Pixels], pooled: Tensor) -> Tensor:
+def features(pixels: Sequence[Pixels], pooled: Tensor) -> Tensor:
     """Rows that a Memory judges: photos by rule, and as the finding network pooled them."""
     by_rule = torch.from_numpy(np.stack([statistics.describe(photo) for photo in pixels]))
     return torch.cat([by_rule, pooled.float()], 1)

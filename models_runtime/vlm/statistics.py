@@ -38,15 +38,16 @@ def _colours(lab: Floats) -> Floats:
         np.histogram(lab[..., channel], bins=COLOUR_BINS, range=(0, 1))[0] / lab[..., 0].size
         for channel in range(3)
     ]
-    return np.sqrt(np.concatenate(shares)).astype(np.float32)
+    return np.asarray(np.sqrt(np.concatenate(shares)), np.float32)
 
 
 def _edges(light: Floats) -> list[Floats]:
     """Strength, directions and roughness of edges, at four scales."""
     made = []
     for _ in range(SCALES):
-        across, down = cv2.Sobel(light, -1, 1, 0), cv2.Sobel(light, -1, 0, 1)
-        strength = np.hypot(across, down)
+        across = np.asarray(cv2.Sobel(light, -1, 1, 0), np.float32)
+        down = np.asarray(cv2.Sobel(light, -1, 0, 1), np.float32)
+        strength = np.asarray(np.hypot(across, down), np.float32)
         made += [_strengths(strength), _directions(across, down, strength), _roughness(light)]
         light = np.asarray(cv2.pyrDown(light), np.float32)
     return made
@@ -54,13 +55,15 @@ def _edges(light: Floats) -> list[Floats]:
 
 def _strengths(strength: Floats) -> Floats:
     marks = np.quantile(strength, (0.3, 0.9, 0.99))
-    return np.log1p(20 * np.array([strength.mean(), strength.std(), *marks])).astype(np.float32)
+    return np.asarray(
+        np.log1p(20 * np.array([strength.mean(), strength.std(), *marks])), np.float32
+    )
 
 
 def _directions(across: Floats, down: Floats, strength: Floats) -> Floats:
     angle = np.arctan2(down, across) % np.pi
     votes, _ = np.histogram(angle, bins=DIRECTIONS, range=(0, np.pi), weights=strength)
-    return np.sqrt(votes / (strength.sum() + 1e-6)).astype(np.float32)
+    return np.asarray(np.sqrt(votes / (strength.sum() + 1e-6)), np.float32)
 
 
 def _roughness(light: Floats) -> Floats:

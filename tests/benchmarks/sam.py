@@ -64,7 +64,7 @@ class Timer:
 
 def drawn_photo(size: tuple[int, int]) -> PhotoPixels:
     """A drawn solar cell with a dark area; ``size`` is (width, height)."""
-    return PhotoPixels(np.asarray(draw_sample("solar", "dark", 7, size)[0]), "")
+    return PhotoPixels(np.asarray(draw_sample("solar", "dark", 7, size[::-1])[0]), "")
 
 
 def clicks(engine: Segmenter, size: tuple[int, int], runs: int) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def main() -> int:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.sam", description=__doc__)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--runs", type=int, default=21, help="of clicks")
+    parser.add_argument("--runs", type=int, default=21, help="of clicks; 0 leaves them out")
     parser.add_argument("--encodes", type=int, default=3, help="of ViT-B; 0 leaves it out")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -178,9 +178,10 @@ def main() -> int:
     engine = embedded.load(EngineSpec("embedded"))
     for threads in given.threads:
         torch.set_num_threads(threads)
-        part = result[f"threads_{threads}"] = {
-            f"clicks_{w}x{h}": clicks(engine, (w, h), given.runs) for w, h in SIZES
-        }
+        part: dict[str, Any] = {}
+        result[f"threads_{threads}"] = part
+        for width, height in SIZES if given.runs else ():
+            part[f"clicks_{width}x{height}"] = clicks(engine, (width, height), given.runs)
         if given.encodes:
             part["vit_b"] = against_the_package(given.encodes)
     text = json.dumps(result, indent=1) + "\n"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from inspection.models import Finding as Row
 from inspection.models import Inspection, Photo, Run
 from inspection.models.choices import FindingStatus, PhotoStatus
 from inspection.pipeline.photos import PhotoRef, pixels
@@ -26,10 +27,12 @@ MOST_ALIKE = 3
 
 @dataclass(frozen=True, slots=True)
 class EarlierShot:
-    """A photo of the earlier inspection, what is still said of it, and its perceptual hash."""
+    """A photo of the earlier inspection, what is still said of it, what a person rejected, and its
+    perceptual hash."""
 
     ref: PhotoRef
     findings: tuple[Finding, ...]
+    dismissed: tuple[Finding, ...]
     hash: int | None
 
 
@@ -61,7 +64,7 @@ def earlier_photos(unit: EarlierUnit, hash: int | None) -> list[EarlierPhoto]:
     found = []
     for shot in sorted(unit.shots, key=lambda shot: _unlike(shot.hash, hash))[:MOST_ALIKE]:
         try:
-            found.append(EarlierPhoto(pixels(shot.ref), shot.findings))
+            found.append(EarlierPhoto(pixels(shot.ref), shot.findings, shot.dismissed))
         except InputError:
             continue
     return found
@@ -72,18 +75,23 @@ def hashes_of(photos: Sequence[UUID]) -> dict[UUID, int | None]:
     return dict(Photo.objects.filter(pk__in=photos).values_list("pk", "perceptual_hash"))
 
 
-def _said_of(before: Inspection) -> dict[UUID, tuple[Finding, ...]]:
-    """The findings by photo that nobody rejected."""
-    said: dict[UUID, tuple[Finding, ...]] = {}
+def _said_of(before: Inspection) -> dict[UUID, list[Row]]:
+    """The findings by photo."""
+    said: dict[UUID, list[Row]] = {}
     for row in current_findings(before):
-        if row.status != FindingStatus.REJECTED:
-            said[row.photo_id] = (*said.get(row.photo_id, ()), value_of(row))
+        said.setdefault(row.photo_id, []).append(row)
     return said
 
 
-def _shot(photo: Photo, findings: tuple[Finding, ...]) -> EarlierShot:
-    ref = PhotoRef(photo.pk, photo.original_key, photo.name)
-    return EarlierShot(ref, findings, photo.perceptual_hash)
+def _shot(photo: Photo, rows: Sequence[Row]) -> EarlierShot:
+    rejected = [row.status == FindingStatus.REJECTED for row in rows]
+    values = [value_of(row) for row in rows]
+    return EarlierShot(
+        PhotoRef(photo.pk, photo.original_key, photo.name),
+        tuple(value for value, no in zip(values, rejected, strict=True) if not no),
+        tuple(value for value, no in zip(values, rejected, strict=True) if no),
+        photo.perceptual_hash,
+    )
 
 
 def _unlike(left: int | None, right: int | None) -> int:

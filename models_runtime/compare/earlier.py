@@ -51,10 +51,12 @@ _SIDES = 3
 @dataclass(frozen=True)
 class EarlierPhoto:
     """A photo of the same asset from before (or the template it was made from), with the findings
-    on it, in its own pixels."""
+    on it, in its own pixels. ``dismissed``: what a person said is none; that it has gone since is
+    not worth telling."""
 
     photo: PhotoPixels
     findings: tuple[Finding, ...] = ()
+    dismissed: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

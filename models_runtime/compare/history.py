@@ -46,10 +46,11 @@ def with_history(
     """
     earlier = _carried(change)
     here = [_Here(finding, place_of(finding, change.photo)) for finding in findings]
-    matches = [_match(one, earlier) for one in here]
+    matches = [None if _is_change(one) else _match(one, earlier) for one in here]
     met = {match.finding.id for match in matches if match is not None}
     rest = [_left_over(one, change, mm_per_px) for one in earlier if one.finding.id not in met]
-    known = [one.place for one in here if one.finding.source is not FindingSource.EARLIER]
+    known = [one.place for one in here if not _is_change(one)]
+    known += [change.carried(finding) for finding in change.earlier.dismissed]
     known += [place_of(f, change.photo) for f in rest if f.history is FindingHistory.FIXED]
     marked = [
         _marked(one, match, change)
@@ -64,6 +65,12 @@ def _carried(change: Change) -> list[_Here]:
     defects = [f for f in change.earlier.findings if f.history is not FindingHistory.FIXED]
     carried = [_Here(finding, change.carried(finding)) for finding in defects]
     return [one for one in carried if change.is_shown(one.place)]
+
+
+def _is_change(here: _Here) -> bool:
+    """Was it found only because it looks different than before? Then it may as well be a repair:
+    it is not the earlier defect."""
+    return here.finding.source is FindingSource.EARLIER
 
 
 def _match(here: _Here, earlier: Sequence[_Here]) -> _Here | None:
@@ -127,6 +134,6 @@ def _left_over(one: _Here, change: Change, mm_per_px: float | None) -> Finding:
 
 def _told_already(here: _Here, known: Sequence[Place]) -> bool:
     """Whether a change was seen just where a defect was found, or was repaired."""
-    if here.finding.source is not FindingSource.EARLIER:
+    if not _is_change(here):
         return False
     return any(_shared(here.place, place) >= _SAME_CHANGE for place in known)

@@ -58,7 +58,6 @@ class Processes:
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 text=True,
             )
             for share in range(count)
@@ -79,7 +78,7 @@ class Processes:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError("a process of the bare models has ended: run it by hand to see why")
+            raise RuntimeError("a process of the bare models has ended; it says why above")
         clock, processor = line.split()
         return Took(float(clock), float(processor))
 

@@ -146,7 +146,7 @@ def test_place_features_for_comparison_cover_the_photo(engine: EmbeddedVLM) -> N
     features = engine.features(photo("wall", None, 1))
     assert features.dtype == np.float32
     assert features.ndim == 3
-    assert features.shape[1] == features.shape[2] == 32
+    assert features.shape[1] == features.shape[2] >= 32
 
 
 def test_the_version_names_the_weights(engine: EmbeddedVLM) -> None:

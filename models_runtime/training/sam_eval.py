@@ -40,8 +40,6 @@ METRICS = Path(__file__).resolve().parents[1] / "weights" / "loupe_sam.metrics.j
 TOGETHER = ("solar/dark", "cookies/broken", "nuclei/nucleus")
 CRACK_TOLERANCE = 2
 CLICKS = 5
-LOOSE = 0.12
-"""Standard deviation of a loose box's edges in sides of the exact box; at most twice that."""
 Bools = NDArray[np.bool_]
 
 
@@ -80,14 +78,13 @@ def evaluate(
     engine: Segmenter, scenes: Sequence[sam_data.Scene], per_photo: int, seed: int = 0
 ) -> Table:
     """Scores by kind of object (``solar/dark``) and measure (``box``, ``click_1``, ``click_5``)."""
-    rng, looseness = np.random.default_rng(seed), np.random.default_rng((seed, 1))
+    rng = np.random.default_rng(seed)
     table: Table = {}
     for number, scene in enumerate(scenes):
         measured = [o for o in sam_data.objects(scene) if _is_measured(scene, o)]
         found = _sample(rng, measured, per_photo)
         if found:
-            loose = [loosened(looseness, o.mask) for o in found]
-            _score_scene(engine, scene, found, loose, number, table)
+            _score_scene(engine, scene, found, number, table)
     return table
 
 
@@ -114,20 +111,17 @@ def _score_scene(
     engine: Segmenter,
     scene: sam_data.Scene,
     found: Sequence[sam_data.Object],
-    loose: Sequence[Box],
     number: int,
     table: Table,
 ) -> None:
     embedding = engine.embed(PhotoPixels(scene.pixels, ""))
     boxes = _predict(engine, embedding, [Prompt(box=box_of(o.mask)) for o in found])
-    loosely = _predict(engine, embedding, [Prompt(box=box) for box in loose])
     clicked = _clicked(engine, embedding, [o.mask for o in found])
     for i, item in enumerate(found):
         kind = f"{scene.source}/{item.name}" + ("/all" if item.whole_class else "")
         row = table.setdefault(kind, {})
         measures = {
             "box": boxes[i],
-            "loose_box": loosely[i],
             "click_1": clicked[0][i],
             f"click_{CLICKS}": clicked[-1][i],
             "filled_box": filled(item.mask),
@@ -143,21 +137,6 @@ def box_of(mask: Bools) -> Box:
     """The exact box around a mask."""
     x1, y1, x2, y2 = sam_data.bounds(mask)
     return Box(x1=x1, y1=y1, x2=x2, y2=y2)
-
-
-def loosened(rng: np.random.Generator, mask: Bools) -> Box:
-    """A box as a detector gives it: each edge of the exact one moved by chance, within the photo
-    and at least a pixel wide."""
-    x1, y1, x2, y2 = sam_data.bounds(mask)
-    moves = np.clip(rng.normal(0, LOOSE, 4), -2 * LOOSE, 2 * LOOSE)
-    x1, x2 = _moved(x1, x2, moves[0], moves[1], mask.shape[1])
-    y1, y2 = _moved(y1, y2, moves[2], moves[3], mask.shape[0])
-    return Box(x1=x1, y1=y1, x2=x2, y2=y2)
-
-
-def _moved(low: float, high: float, first: float, last: float, end: int) -> tuple[float, float]:
-    start = min(max(0.0, low + first * (high - low)), end - 1.0)
-    return start, min(float(end), max(start + 1, high + last * (high - low)))
 
 
 def filled(mask: Bools) -> Bools:
@@ -237,8 +216,7 @@ def report(table: Table, engine: Segmenter, seed: int, per_photo: int) -> dict[s
         "machine": machine(),
         "commit": commit(),
         "together": {
-            m: together(table, m, seed)
-            for m in ("box", "loose_box", "click_1", f"click_{CLICKS}", "filled_box")
+            m: together(table, m, seed) for m in ("box", "click_1", f"click_{CLICKS}", "filled_box")
         },
         "kinds": {
             kind: {measure: scores.summary(seed) for measure, scores in sorted(row.items())}

@@ -55,7 +55,7 @@ def reliability_diagram(title: str, bins: Sequence[ReliabilityBin], note: str = 
 
     A dot on the diagonal is an honest confidence; dots grow with the number of cases.
     """
-    side, left, top = 280, 56, 64
+    side, left, top = 280, 56, 80
     total = max(1, sum(one.count for one in bins))
 
     def at(sure: float, right: float) -> tuple[float, float]:

@@ -39,5 +39,5 @@ def test_a_reliability_diagram_puts_honest_confidence_on_the_diagonal() -> None:
     assert len(circles) == 2
     for circle in circles:
         x = (float(circle.attrib["cx"]) - 56) / 280
-        y = 1 - (float(circle.attrib["cy"]) - 64) / 280
+        y = 1 - (float(circle.attrib["cy"]) - 80) / 280
         assert x == pytest.approx(y, abs=0.001)

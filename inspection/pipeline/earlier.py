@@ -14,7 +14,7 @@ from inspection.models.choices import FindingStatus, PhotoStatus
 from inspection.pipeline.photos import PhotoRef, pixels
 from inspection.pipeline.settle import value_of
 from inspection.selectors.earlier import earlier_inspection
-from inspection.selectors.findings import current_findings
+from inspection.selectors.findings import current_findings, is_standing
 from models_runtime.contracts import Finding
 from models_runtime.errors import InputError
 
@@ -84,12 +84,13 @@ def _said_of(before: Inspection) -> dict[UUID, list[Row]]:
 
 
 def _shot(photo: Photo, rows: Sequence[Row]) -> EarlierShot:
-    rejected = [row.status == FindingStatus.REJECTED for row in rows]
-    values = [value_of(row) for row in rows]
+    """What was fixed on that day is a defect again only where a person said that it was there."""
+    defects = [value_of(row) for row in rows if is_standing(row)]
+    rejected = [value_of(row) for row in rows if row.status == FindingStatus.REJECTED]
     return EarlierShot(
         PhotoRef(photo.pk, photo.original_key, photo.name),
-        tuple(value for value, no in zip(values, rejected, strict=True) if not no),
-        tuple(value for value, no in zip(values, rejected, strict=True) if no),
+        tuple(value.model_copy(update={"history": None}) for value in defects),
+        tuple(rejected),
         photo.perceptual_hash,
     )
 

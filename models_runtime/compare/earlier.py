@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from models_runtime import masks
 from models_runtime.compare.descriptors import Grid, describe, resized, working_size
 from models_runtime.compare.golden import box_of, enlarged
-from models_runtime.compare.registration import Registration, register
+from models_runtime.compare.registration import Matrix, Registration, register
 from models_runtime.contracts import (
     Architecture,
     Box,
@@ -159,8 +159,10 @@ def _heat(
     photo: Pixels, earlier: Pixels, registration: Registration
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     size = working_size(photo, _LONGEST)
-    here = resized(photo, size)
-    there, shown = _laid_onto(here, photo, earlier, registration)
+    # Both are drawn in the very same way: two ways of shrinking would differ by themselves.
+    grow = np.diag([photo.shape[1] / size[0], photo.shape[0] / size[1], 1.0])
+    here, _ = _drawn(photo, grow, size)
+    there, shown = _drawn(earlier, registration.to_earlier @ grow, size)
     here_grid, there_grid = describe(here), describe(_in_the_same_light(there, here, shown))
     apart = _apart(here_grid, there_grid)
     cells = cv2.resize(shown.astype(np.uint8), apart.shape[::-1], interpolation=cv2.INTER_AREA)
@@ -173,25 +175,23 @@ def _heat(
     return np.asarray(heat, dtype=np.float32), compared
 
 
-def _laid_onto(
-    here: Pixels, photo: Pixels, earlier: Pixels, registration: Registration
+def _drawn(
+    pixels: Pixels, place: Matrix, size: tuple[int, int]
 ) -> tuple[Pixels, NDArray[np.bool_]]:
-    """The earlier photo as the present one lies, at the size of ``here``, and where it shows."""
-    height, width = here.shape[:2]
-    shrink = np.diag([photo.shape[1] / width, photo.shape[0] / height, 1.0])
-    # The earlier photo is averaged to about the same scale first: sampling alone would alias.
-    scale = min(1.0, max(width, height) * 1.5 / max(earlier.shape[:2]))
-    size = (max(8, round(earlier.shape[1] * scale)), max(8, round(earlier.shape[0] * scale)))
-    small = resized(earlier, size) if scale < 1 else earlier
-    to_small = np.diag([small.shape[1] / earlier.shape[1], small.shape[0] / earlier.shape[0], 1.0])
-    matrix = to_small @ registration.to_earlier @ shrink
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    laid = cv2.warpPerspective(
-        small, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )
+    """A photo drawn at ``size`` (width, height), and where there is something of it to draw.
+
+    ``place``: (3, 3), from a place in the result to one in ``pixels``.
+    """
+    # It is averaged to about the same scale first: sampling alone would alias.
+    scale = min(1.0, max(size) * 1.5 / max(pixels.shape[:2]))
+    smaller = tuple(max(8, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0]))
+    small = resized(pixels, (smaller[0], smaller[1])) if scale < 1 else pixels
+    shrink = np.diag([small.shape[1] / pixels.shape[1], small.shape[0] / pixels.shape[0], 1.0])
+    matrix, flags = shrink @ place, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpPerspective(small, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     inside = np.full(small.shape[:2], 255, np.uint8)
-    shown = cv2.warpPerspective(inside, matrix, (width, height), flags=flags)
-    return np.asarray(laid, dtype=np.uint8), np.asarray(shown) > 127
+    shown = cv2.warpPerspective(inside, matrix, size, flags=flags)
+    return np.asarray(drawn, dtype=np.uint8), np.asarray(shown) > 127
 
 
 def _in_the_same_light(there: Pixels, here: Pixels, shown: NDArray[np.bool_]) -> Pixels:

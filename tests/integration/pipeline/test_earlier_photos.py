@@ -184,3 +184,19 @@ def rng_photo():
         return out.getvalue()
 
     return draw
+
+
+def test_what_a_person_said_was_still_there_goes_on(world):
+    inspected(world, HOLE)
+    second = inspected(world, None, shade=250)
+    told = second.findings.get()
+    reviews.confirm_finding(make_member(world.site, Role.REVIEWER), told, "key-1")
+    third = inspected(world, None, shade=245)
+    (finding,) = third.findings.all()
+    assert (finding.history, finding.earlier, finding.confidence) == ("pre_existing", told, 1.0)
+
+
+def test_what_was_fixed_is_told_once(world):
+    inspected(world, HOLE)
+    inspected(world, None, shade=250)
+    assert histories(inspected(world, None, shade=245)) == []

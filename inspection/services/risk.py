@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,14 @@ from models_runtime.calibration import (
     reliability,
 )
 from models_runtime.risk.chances import ANY_DEFECT, class_names
-from models_runtime.risk.dial import RiskPlan, choose_thresholds, passes, shaping_part
+from models_runtime.risk.dial import (
+    Flags,
+    Numbers,
+    RiskPlan,
+    choose_thresholds,
+    passes,
+    shaping_part,
+)
 from models_runtime.risk.gate import GateWord, Unit
 
 CONFIDENCES = (0.9, 0.95, 0.99)
@@ -28,6 +36,28 @@ CURVE_RATES = (
     0.15, 0.2,
 )  # fmt: skip
 FEWEST_FOR_A_DIAGRAM = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The labels as arrays: chances (units, classes), truth and who shapes (units,)."""
+
+    chances: Numbers
+    defective: Flags
+    shaping: Flags
+
+    @classmethod
+    def of(cls, labels: list[reads.Label], classes: tuple[str, ...]) -> Known:
+        chances = [[label.chances[name] for name in classes] for label in labels]
+        return cls(
+            np.array(chances, np.float64).reshape(-1, len(classes)),
+            np.array([label.is_defective for label in labels], np.bool_),
+            shaping_part([str(label.inspection_id) for label in labels]),
+        )
+
+    def choose(self, rate: float, confidence: float) -> RiskPlan:
+        """Thresholds for a stated rate."""
+        return choose_thresholds(self.chances, self.defective, rate, confidence, self.shaping)
 
 
 class DialRefusedError(Exception):
@@ -57,9 +87,10 @@ def set_dial(
     classes = class_names(version.parsed())
     engines = reads.engines_in_use(locked)
     labels = reads.labels_of(locked, classes, engines)
-    chosen = _choose(labels, classes, largest_escape, confidence)
+    known = Known.of(labels, classes)
+    chosen = known.choose(largest_escape, confidence)
     thresholds = dict(zip(classes, chosen.thresholds, strict=True)) if chosen.passes_any else {}
-    figures = _figures(locked, classes, labels, chosen, engines)
+    figures = _figures(locked, classes, labels, known, chosen, engines)
     dial: RiskDial = RiskDial.objects.create(
         site_id=membership.site_id,
         plan=locked,
@@ -146,26 +177,11 @@ def _check(largest_escape: float, check_share: float, confidence: float) -> None
         raise DialRefusedError("Choose a confidence of 90, 95 or 99 %.")
 
 
-def _choose(
-    labels: list[reads.Label], classes: tuple[str, ...], rate: float, confidence: float
-) -> RiskPlan:
-    keys = [str(label.inspection_id) for label in labels]
-    scores, truth = _arrays(labels, classes)
-    return choose_thresholds(scores, truth, rate, confidence, shaping_part(keys))
-
-
-def _arrays(
-    labels: list[reads.Label], classes: tuple[str, ...]
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.bool_]]]:
-    scores = [[label.chances[name] for name in classes] for label in labels]
-    truth = [label.is_defective for label in labels]
-    return np.array(scores, np.float64).reshape(-1, len(classes)), np.array(truth, np.bool_)
-
-
 def _figures(
     plan: Plan,
     classes: tuple[str, ...],
     labels: list[reads.Label],
+    known: Known,
     chosen: RiskPlan,
     engines: list[str],
 ) -> dict[str, Any]:
@@ -181,20 +197,18 @@ def _figures(
         "fewest": chosen.fewest,
         "missing": chosen.missing,
         "by_class": {name: by_class.get(name, 0) for name in classes if name != ANY_DEFECT},
-        "curve": _curve(labels, classes, chosen),
+        "curve": _curve(known, chosen),
         "load": _load(plan, classes, chosen, engines),
-        "calibration": _calibration(labels, classes),
+        "calibration": _calibration(known.chances[:, classes.index(ANY_DEFECT)], known.defective),
     }
 
 
-def _curve(
-    labels: list[reads.Label], classes: tuple[str, ...], chosen: RiskPlan
-) -> list[list[float]]:
+def _curve(known: Known, chosen: RiskPlan) -> list[list[float]]:
     """[stated rate, share that passes, share of those defective] for each rate of the curve."""
     rates = sorted({*CURVE_RATES, chosen.largest_escape})
     points = []
     for rate in rates:
-        plan = _choose(labels, classes, rate, chosen.confidence)
+        plan = known.choose(rate, chosen.confidence)
         seen = plan.escaped / plan.passed if plan.passed else 0.0
         points.append([rate, round(plan.pass_share, 5), round(seen, 5)])
     return points
@@ -219,12 +233,10 @@ def _load(
     }
 
 
-def _calibration(labels: list[reads.Label], classes: tuple[str, ...]) -> dict[str, Any] | None:
+def _calibration(chance: Numbers, truth: Flags) -> dict[str, Any] | None:
     """Reliability of the chance of any defect on the site's own labels; None where too few."""
-    if len(labels) < FEWEST_FOR_A_DIAGRAM:
+    if len(truth) < FEWEST_FOR_A_DIAGRAM:
         return None
-    scores, truth = _arrays(labels, classes)
-    chance = scores[:, classes.index(ANY_DEFECT)]
     noise = calibration_noise(chance, binning="equal mass")
     return {
         "error": expected_calibration_error(chance, truth, binning="equal mass"),

@@ -89,7 +89,7 @@ def _tested(
         return 1, 0
     for count in range(seen + 1, len(escapes) + 1):
         place = int(escapes[count - 1])
-        if place < fewest_units(count, rate, error):
+        if lower_tail(count, place, rate) > error:
             return first, place - 1
     return first, units
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -127,9 +128,11 @@ def _unfinished(client: httpx.Client) -> int:
 
 
 def send(client: httpx.Client, path: Path) -> str:
+    """Send a photo as a unit that was not here before: else it is compared with its earlier photo,
+    which the bare models don't do either. Its id."""
     answer = client.post(
         "/api/v1/inspections",
-        data={"plan": PLAN, "reference": path.stem, "wants_report": "true"},
+        data={"plan": PLAN, "reference": f"{path.stem} {uuid4().hex[:8]}", "wants_report": "true"},
         files={"photos": (path.name, path.read_bytes(), "image/jpeg")},
         headers={"X-CSRFToken": _token(client), "Referer": str(client.base_url)},
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +26,7 @@ from models_runtime.compare.sets import SETS, STATIONS, Row, auroc, rows_of, sta
 from models_runtime.contracts import PhotoPixels
 from models_runtime.intake.decode import decode_photo
 from models_runtime.scaling import WorkingCopy
+from models_runtime.training.provenance import commit, processor
 
 NAME = "loupe_compare"
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
@@ -225,20 +225,13 @@ def main() -> None:
         "split": "golden photos from train, figures on val",
         "golden": args.golden,
         "seeds": list(range(args.seeds)),
-        "machine": f"{platform.machine()}, 1 thread, CPU time",
+        "machine": f"{processor()}, 1 thread, CPU time",
         "commit": commit(),
         "checks": list(checks),
         "cost": cost(sets["solar"], gallery),
         "figures": figures,
     }
     write(args.to, told)
-
-
-def commit() -> str:
-    """The commit the figures were taken at; empty where this is no checkout."""
-    from models_runtime.training.vlm_eval import commit as checked_out
-
-    return checked_out()
 
 
 def write(to: Path, told: dict[str, Any]) -> None:

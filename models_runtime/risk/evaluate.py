@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,9 @@ from models_runtime.registry import EngineSpec
 from models_runtime.risk.chances import class_names, unit_chances
 from models_runtime.risk.dial import RiskPlan, choose_thresholds, passes, realise, shaping_part
 from models_runtime.training import vlm_data
+from models_runtime.training.provenance import commit, processor
 from models_runtime.training.vlm_data import Photo
-from models_runtime.training.vlm_eval import PLANS, as_pixels, commit
+from models_runtime.training.vlm_eval import PLANS, as_pixels
 from models_runtime.vlm import weights
 from models_runtime.vlm.embedded import load
 
@@ -248,7 +248,7 @@ def main() -> None:
         "seed": SEED,
         "draws": DRAWS,
         "interval": "95 % Clopper–Pearson; of the drawn pass share the 5 % and 95 % quantile",
-        "machine": f"{platform.machine()}, {args.threads} thread(s), torch {torch.__version__}",
+        "machine": f"{processor()}, {args.threads} thread(s), torch {torch.__version__}",
         "commit": commit(),
         "realised": realised,
         "drawn": drawn,

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -34,6 +32,7 @@ from models_runtime.contracts import (
 )
 from models_runtime.registry import Registry
 from models_runtime.training import sam_data, sam_prompts
+from models_runtime.training.provenance import commit, processor
 from models_runtime.training.sam_card import with_tables
 
 METRICS = Path(__file__).resolve().parents[1] / "weights" / "loupe_sam.metrics.json"
@@ -213,7 +212,7 @@ def report(table: Table, engine: Segmenter, seed: int, per_photo: int) -> dict[s
         "seed": seed,
         "objects_per_kind_and_photo": per_photo,
         "minimum_object_area_px": sam_data.MIN_AREA,
-        "machine": machine(),
+        "machine": processor(),
         "commit": commit(),
         "together": {
             m: together(table, m, seed) for m in ("box", "click_1", f"click_{CLICKS}", "filled_box")
@@ -250,22 +249,6 @@ def _median_ms(call: Any, repeats: int = 9) -> float:
         call()
         times.append(1000 * (time.process_time() - begin))
     return round(float(np.median(times)), 1)
-
-
-def machine() -> str:
-    """Processor and core count, for the record beside the figures."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    return f"{len(names) or 1} x {name}"
-
-
-def commit() -> str:
-    """The commit the code was at, empty outside a git checkout."""
-    command = ("git", "rev-parse", "--short", "HEAD")
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,9 +21,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models_runtime import masks
 from models_runtime.contracts import PhotoPixels, Pixels
-from models_runtime.plans import PlanSpec
 from models_runtime.runtime import Runtime
 from models_runtime.samples import DEFECTS, DrawnDefect, Kind, draw_sample
+from models_runtime.training.vlm_eval import plan_of
 from models_runtime.whole import Inspected, Job, inspect_photos
 
 KINDS: tuple[Kind, ...] = ("solar", "garment", "wall")
@@ -50,13 +50,6 @@ class Tried:
     drawn: list[DrawnDefect]
     said: Inspected
     score: float
-
-
-def plan_for(kind: Kind) -> PlanSpec:
-    """A plan with the kind's plain words."""
-    name, defects = PLANS[kind]
-    entries = [{"key": key, "name": words} for key, words in defects.items()]
-    return PlanSpec.model_validate({"name": name, "defects": entries})
 
 
 def score(drawn: Sequence[DrawnDefect], said: Inspected) -> float:
@@ -86,7 +79,7 @@ def _union(parts: Sequence[NDArray[np.bool_]], shape: tuple[int, ...]) -> NDArra
 
 def tried(runtime: Runtime, kind: Kind, count: int = TRIED, first: int = FIRST_SEED) -> list[Tried]:
     """Draw so many samples, every other one sound, and inspect them."""
-    plan, made = plan_for(kind), []
+    plan, made = plan_of(*PLANS[kind]), []
     for start in range(0, count, BATCH):
         drawn = [_drawn(kind, first + n) for n in range(start, min(count, start + BATCH))]
         jobs = [Job(PhotoPixels(p, f"{kind}-{start + n}")) for n, (p, _) in enumerate(drawn)]

@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +34,7 @@ from models_runtime.plans import PlanSpec
 from models_runtime.registry import EngineSpec
 from models_runtime.training import vlm_data
 from models_runtime.training.pictures import confusion, reliability_diagram
+from models_runtime.training.provenance import commit, processor
 from models_runtime.training.vlm_checks import auroc
 from models_runtime.training.vlm_data import IGNORE, Check, Photo
 from models_runtime.training.vlm_fit import HIT, f1_of, matches, true_boxes, unknown_pictures
@@ -449,18 +448,6 @@ def evaluate(run: Evaluation) -> None:
     drawn(run)
 
 
-def commit() -> str:
-    """The commit the figures were taken at; empty where this is no checkout."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return done.stdout.strip()
-
-
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 
@@ -516,7 +503,7 @@ def main() -> None:
         "split": "val",
         "seed": SEED,
         "interval": f"95 % bootstrap, {RESAMPLES} resamples of photos",
-        "machine": f"{platform.machine()}, {args.threads} thread(s), torch {torch.__version__}",
+        "machine": f"{processor()}, {args.threads} thread(s), torch {torch.__version__}",
         "commit": commit(),
         "milliseconds_per_photo": speed(run),
         "figures": run.figures,

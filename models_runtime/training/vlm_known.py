@@ -149,7 +149,7 @@ def usual_distance(memory: Memory, known: Known, share: float = 0.98) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A memory with what a photo must reach to be answered, as the engine applies it."""
+    """A memory with what a photo must reach to be answered, as ``known.fit`` applies it."""
 
     memory: Memory
     cuts: dict[str, float]
@@ -161,7 +161,7 @@ class Limits:
         farthest = DISTANCE_ROOM * usual_distance(memory, known)
         return cls(memory, least_asked(memory, known, *drawn), farthest)
 
-    def pass_(self, rows: Tensor, asked: str) -> NDArray[np.bool_]:
+    def answered(self, rows: Tensor, asked: str) -> NDArray[np.bool_]:
         """Which photos (n, features) would be answered under a plan about ``asked``."""
         number = words.DOMAIN_NAMES.index(asked)
         chances = self.memory.chances(rows)[:, number].numpy()
@@ -188,7 +188,7 @@ def leave_one_out(known: Known) -> list[LeftOut]:
         limits = Limits.of(learn(known.without(kind)), known)
         strange = known.of(kind, "val")
         made += [
-            LeftOut(kind, asked, ~limits.pass_(strange, asked), limits.pass_(own, asked))
+            LeftOut(kind, asked, ~limits.answered(strange, asked), limits.answered(own, asked))
             for asked in kinds
             if asked != kind and len(own := known.of(asked, "val"))
         ]

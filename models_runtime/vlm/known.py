@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +19,12 @@ from models_runtime.vlm.weights import Fitted
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What one photo shows. ``domain`` is its likeliest domain. ``probabilities``: per domain,
-    summing to 1 minus the chance that it is none of them. ``familiar``: 0..1 by distance."""
+    summing to 1 minus the chance that it is none of them. ``distances``: per domain, from what its
+    photos are like, about 1 for one of them."""
 
     domain: str
     probabilities: NDArray[np.float64]
-    distance: float
-    familiar: float
+    distances: NDArray[np.float32]
 
 
 def kinds(
@@ -37,21 +36,15 @@ def kinds(
     said = shows.read_choice(encoded, rows).softmax(1).double().numpy()
     judged = memory.chances(encoded.pooled).double().numpy()
     distances = memory.distances(encoded.pooled).numpy()
-    return [_kind(*each, fitted) for each in zip(said, judged, distances, strict=True)]
+    return [_kind(*each) for each in zip(said, judged, distances, strict=True)]
 
 
 def _kind(
-    said: NDArray[np.float64],
-    judged: NDArray[np.float64],
-    distances: NDArray[np.float32],
-    fitted: Fitted,
+    said: NDArray[np.float64], judged: NDArray[np.float64], distances: NDArray[np.float32]
 ) -> Kind:
     """The likeliest kind by both, the network's word and the memory's; how likely by the latter."""
     best = int((said + judged)[:-1].argmax())
-    distance = float(distances[best])
-    odds = (fitted.distance_limit - distance) / fitted.distance_spread
-    familiar = float(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
-    return Kind(words.DOMAIN_NAMES[best], judged[:-1], distance, familiar)
+    return Kind(words.DOMAIN_NAMES[best], judged[:-1], distances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +56,18 @@ class Fit:
 
 
 def fit(kind: Kind, plausible: NDArray[np.bool_], fitted: Fitted) -> Fit:
-    """Weigh how familiar the photo is, and whether it is of a kind that the plan is about.
+    """Weigh whether the photo is of a kind that the plan is about, and is like those of that kind.
 
-    ``plausible``: bool per domain, from plan_texts.plausible_domains. How sure that must be was
-    set for each kind so that most of its own photos pass (``Fitted.least_asked``).
+    ``plausible``: bool per domain, from plan_texts.plausible_domains. How sure and how near it must
+    be was set on held-out photos, so that most of a kind pass (``Fitted.least_asked``).
     """
-    in_domain = min(kind.familiar, asked_for(kind, plausible, fitted.least_asked))
+    in_domain = like_those_asked_for(kind, plausible, fitted)
     if in_domain >= fitted.least_in_domain:
         return Fit(in_domain, ())
-    others = kind.probabilities[~plausible]
-    if kind.familiar < fitted.least_in_domain or others.sum() < 0.5:
+    others = np.where(plausible, 0.0, kind.probabilities)
+    if others.sum() < 0.5:
         return Fit(in_domain, ("this photo is unlike anything the model was trained on",))
-    seen = words.DOMAINS[int(np.where(plausible, 0.0, kind.probabilities).argmax())].plain
+    seen = words.DOMAINS[int(others.argmax())].plain
     if not plausible.any():
         told = f"the plan's words are unlike anything the model knows; the photo looks like {seen}"
         return Fit(in_domain, (told,))
@@ -82,11 +75,13 @@ def fit(kind: Kind, plausible: NDArray[np.bool_], fitted: Fitted) -> Fit:
     return Fit(in_domain, (f"this photo looks like {seen}, but the plan asks about {meant}",))
 
 
-def asked_for(kind: Kind, plausible: NDArray[np.bool_], least: Mapping[str, float]) -> float:
-    """0..1: one half where the chance of the plan's kinds is just the least that is answered."""
+def like_those_asked_for(kind: Kind, plausible: NDArray[np.bool_], fitted: Fitted) -> float:
+    """0..1 by the less favourable of chance and distance; one half where that is just enough."""
     if not plausible.any():
         return 0.0
     chances = np.where(plausible, kind.probabilities, 0.0)
-    nearest = words.DOMAIN_NAMES[int(chances.argmax())]
-    cut = least.get(nearest, least["default"])
-    return float(sigmoid(np.asarray(logit(float(chances.sum())) - logit(cut))))
+    nearest = int(chances.argmax())
+    least = fitted.least_asked
+    cut = least.get(words.DOMAIN_NAMES[nearest], least["default"])
+    room = (fitted.distance_limit - float(kind.distances[nearest])) / fitted.distance_spread
+    return float(sigmoid(np.array([logit(float(chances.sum())) - logit(cut), room])).min())

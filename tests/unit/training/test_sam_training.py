@@ -224,3 +224,14 @@ def test_a_crack_a_pixel_beside_its_label_still_counts():
     assert sam_eval.iou(beside, crack) == 0.0
     assert sam_eval.tolerant_f(far, crack, 2) == 0.0
     assert sam_eval.tolerant_f(np.zeros_like(crack), crack, 2) == 0.0
+
+
+def test_a_run_begins_with_exported_weights_and_its_average_too(tmp_path):
+    first = sam.toy_trainer(seed=1)
+    first.export(tmp_path / "first.safetensors")
+    second = sam.toy_trainer(seed=2)
+    second.start_from(tmp_path / "first.safetensors")
+    for name, value in first.average.items():
+        close = torch.allclose(second.sam.state_dict()[name].float(), value.float(), atol=1e-2)
+        assert close, name
+        assert torch.equal(second.average[name], second.sam.state_dict()[name])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models_runtime.training.vlm_known import (
     NONE,
@@ -15,6 +17,8 @@ from models_runtime.training.vlm_known import (
     leave_one_out,
 )
 from models_runtime.vlm import statistics, words
+from models_runtime.vlm.known import Kind, fit
+from models_runtime.vlm.weights import Fitted
 
 FEATURES = statistics.SIZE + 40
 
@@ -39,6 +43,11 @@ def known() -> Known:
     return scattered(2.0)
 
 
+@pytest.fixture(scope="module")
+def limits(known: Known) -> Limits:
+    return Limits.of(learn(known), known)
+
+
 def test_kinds_are_told_apart_and_from_what_is_none_of_them(known: Known) -> None:
     memory = learn(known)
     for number, kind in enumerate((*words.DOMAIN_NAMES, NONE)):
@@ -55,11 +64,32 @@ def test_photos_far_from_all_kinds_are_far_in_memory(known: Known) -> None:
     assert float(far.min()) > 2 * float(near[:, number].max())
 
 
-def test_most_held_out_photos_of_a_kind_pass_its_limit(known: Known) -> None:
-    limits = Limits.of(learn(known), known)
+def test_most_held_out_photos_of_a_kind_pass_its_limit(known: Known, limits: Limits) -> None:
     for kind in words.DOMAIN_NAMES:
-        assert limits.pass_(known.of(kind, "holdout"), kind).mean() >= 0.9
+        assert limits.answered(known.of(kind, "holdout"), kind).mean() >= 0.9
     assert set(least_asked(limits.memory, known)) == {*words.DOMAIN_NAMES, "default"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), spread=st.floats(0.5, 6.0))
+def test_the_engine_answers_just_what_passes_the_limits(
+    known: Known, limits: Limits, seed: int, spread: float
+) -> None:
+    fitted = Fitted(
+        shape={},
+        least_asked=limits.cuts,
+        distance_limit=limits.farthest,
+        distance_spread=0.12 * limits.farthest,
+    )
+    numbers = np.random.default_rng(seed)
+    kind = words.DOMAIN_NAMES[int(numbers.integers(len(words.DOMAIN_NAMES)))]
+    asked = np.array([name == kind for name in words.DOMAIN_NAMES])
+    base = known.features[int(numbers.integers(len(known.features)))].numpy()
+    row = torch.from_numpy((base + spread * numbers.standard_normal(FEATURES)).astype(np.float32))
+    chances = limits.memory.chances(row[None])[0, :-1].double().numpy()
+    distances = limits.memory.distances(row[None])[0].numpy()
+    judged = fit(Kind(kind, chances, distances), asked, fitted)
+    assert (not judged.reasons) == bool(limits.answered(row[None], kind)[0])
 
 
 def test_a_kind_that_was_never_shown_has_no_chance_and_is_out_of_reach(known: Known) -> None:

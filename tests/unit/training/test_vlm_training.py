@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from models_runtime.contracts import Architecture, Box, EngineRef
 from models_runtime.training import vlm_data
@@ -182,3 +183,19 @@ def test_logistic_regression_finds_the_separating_feature() -> None:
     truth = rows[:, 0] + 0.2 * numbers.standard_normal(300) > 0
     a, b, c, _ = logistic(rows, truth)
     assert a > 3 * max(abs(b), abs(c))
+
+
+def test_a_run_begins_with_one_half_of_what_ships_and_refuses_another_network(
+    photos: list[vlm_data.Photo], tmp_path: Path
+) -> None:
+    whole = trainer(photos).model.state_dict()
+    half = {name: (value + 1).contiguous() for name, value in whole.items() if name.startswith("stem.")}
+    save_file(half, tmp_path / "half.safetensors")
+    run = trainer(photos)
+    run.start_from(tmp_path / "half.safetensors")
+    for name, value in half.items():
+        assert torch.equal(run.model.state_dict()[name], value)
+        assert torch.equal(run.average.state_dict()[name], value)
+    save_file({"other.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"not of this network: other\.weight"):
+        run.start_from(tmp_path / "other.safetensors")

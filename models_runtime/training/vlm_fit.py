@@ -375,7 +375,7 @@ def fit_all(
     drawn = [case for case in held if case.photo.drawn]
     known = known_of([*remembered, *real, *map(reader.read, strange)])
     memory = fit_known(fitted, known, known_of(drawn))
-    fit_choices(fitted, reader, held)
+    fit_choices(fitted, reader, real)
     extra = [reader.read(p) for p in _small_domains(photos)]
     made = [
         reader.read(painted(c.photo, number))

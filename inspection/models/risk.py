@@ -64,9 +64,9 @@ class RiskGate(SiteModel):
     """What the dial said of a unit at its last triage, with the chances it went by.
 
     ``is_asked``: triage itself asked for a person. ``is_eligible``: the models alone would have
-    accepted it. ``is_below``: all chances were below
-    the thresholds. ``is_drawn``: a person judges it so that there are labels; once drawn it stays
-    so. Accepted without a person means below and not drawn.
+    accepted it. ``is_below``: all chances were below the thresholds. ``is_drawn``: a person judges
+    it so that there are labels; once drawn it stays so. Accepted without a person means below and
+    not drawn.
     """
 
     inspection = models.OneToOneField(

@@ -12,7 +12,8 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTextTransform
 
 from inspection.models import Finding, Plan, Review, RiskDial, RiskGate
-from inspection.models.choices import DispositionChoice, FindingStatus, ReviewKind
+from inspection.models.choices import DispositionChoice, ReviewKind
+from inspection.selectors.findings import STANDING
 
 MOST_LABELS = 20_000
 """The newest labels that a choice of thresholds looks at."""
@@ -116,11 +117,10 @@ def _is_defective(row: Any) -> bool:
 
 
 def _types_of(inspections: list[UUID]) -> dict[UUID, set[str]]:
-    """Types of the findings that nobody rejected, by inspection."""
+    """Types of the findings that are defects, by inspection."""
     found: dict[UUID, set[str]] = {}
-    rows = Finding.objects.filter(inspection__in=inspections)
-    told = rows.exclude(status=FindingStatus.REJECTED).values_list("inspection_id", "type")
-    for inspection, kind in told:
+    rows = Finding.objects.filter(STANDING, inspection__in=inspections)
+    for inspection, kind in rows.values_list("inspection_id", "type"):
         found.setdefault(inspection, set()).add(kind)
     return found
 

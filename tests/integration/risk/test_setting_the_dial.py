@@ -69,14 +69,14 @@ def test_the_latest_verdict_counts(screens: Screens, units: Units) -> None:
     assert set_dial(screens).figures["defective"] == 2
 
 
-def test_types_are_counted_from_findings_that_nobody_rejected(
-    screens: Screens, units: Units
+@pytest.mark.parametrize("said", [{"status": "rejected"}, {"history": "fixed"}])
+def test_types_are_counted_from_findings_that_are_defects(
+    screens: Screens, units: Units, said: dict[str, str]
 ) -> None:
     dial = set_dial(screens)
     (unit,) = units.seen(dial, units.draw(1)[0], np.ones(1, bool))
     Finding.objects.filter(inspection=screens.inspection).update(inspection=unit)
-    rejected = Finding.objects.filter(inspection=unit, type="scratch")
-    rejected.update(status="rejected")
+    Finding.objects.filter(inspection=unit, type="scratch").update(**said)
     assert set_dial(screens).figures["by_class"] == {"dent": 1, "scratch": 0}
 
 

@@ -20,7 +20,13 @@ def _percent(label: str, help_text: str, largest: int) -> forms.FloatField:
     )
 
 
-class RiskDialForm(forms.Form):
+class BasedOnForm(forms.Form):
+    """The number of the setting that the page was opened with, 0 where there was none."""
+
+    based_on = forms.IntegerField(widget=forms.HiddenInput)
+
+
+class RiskDialForm(BasedOnForm):
     largest_escape = _percent(
         "Largest escape rate, in %", "Of 100 units that pass, so many may be defective.", 50
     )
@@ -32,7 +38,6 @@ class RiskDialForm(forms.Form):
     confidence = forms.ChoiceField(
         choices=CONFIDENCES, help_text="How sure the bound is, given the labels."
     )
-    based_on = forms.IntegerField(widget=forms.HiddenInput)
 
     def values(self) -> dict[str, Any]:
         """What was stated, as shares."""

@@ -12,7 +12,7 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inspection.access import MemberRequest, member_required
-from inspection.forms.risk import RiskDialForm
+from inspection.forms.risk import BasedOnForm, RiskDialForm
 from inspection.models import Plan, RiskDial
 from inspection.models.choices import Role
 from inspection.selectors import risk as reads
@@ -66,9 +66,11 @@ def risk_page(request: MemberRequest, key: str) -> HttpResponse:
 @member_required(Role.MANAGER)
 def risk_off(request: MemberRequest, key: str) -> HttpResponse:
     """Units go by triage alone again."""
-    plan = _find(request, key)
+    plan, form = _find(request, key), BasedOnForm(request.POST)
     try:
-        risk.switch_off(request.membership, plan)
+        if not form.is_valid():
+            raise risk.DialRefusedError("Nothing was turned off. Reload the page first.")
+        risk.switch_off(request.membership, plan, form.cleaned_data["based_on"])
     except risk.DialRefusedError as error:
         messages.error(request, str(error))
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from risk_world import Units
 from screen_world import Screens
 
@@ -63,11 +65,11 @@ def test_with_labels_it_shows_thresholds_curve_and_reliability(
 def test_it_is_switched_off_and_the_history_stays(screens: Screens) -> None:
     client = screens.client("manager")
     client.post(PAGE, STATED)
-    client.post(f"{PAGE}off/", follow=True)
+    client.post(f"{PAGE}off/", {"based_on": "1"}, follow=True)
     text = text_of(screens)
     assert "turned off" in text
     assert 'value="2"' in text, "what was stated is still there to be set again"
-    answer = client.post(f"{PAGE}off/", follow=True)
+    answer = client.post(f"{PAGE}off/", {"based_on": "2"}, follow=True)
     assert "The dial is off already." in answer.content.decode()
     assert RiskDial.objects.count() == 2
 
@@ -98,3 +100,29 @@ def test_a_page_that_is_out_of_date_changes_nothing(screens: Screens) -> None:
     assert answer.status_code == 409
     assert "Somebody has set the dial meanwhile" in answer.content.decode()
     assert RiskDial.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [({"based_on": "1"}, "Somebody has set the dial"), ({}, "Nothing was turned off")],
+)
+def test_a_setting_that_was_not_seen_is_not_switched_off(
+    screens: Screens, sent: dict[str, str], words: str
+) -> None:
+    client = screens.client("manager")
+    client.post(PAGE, STATED)
+    client.post(PAGE, STATED | {"based_on": "1"})
+    answer = client.post(f"{PAGE}off/", sent, follow=True)
+    assert words in answer.content.decode()
+    assert RiskDial.objects.order_by("number").last().is_on
+
+
+def test_more_settings_and_units_take_no_more_queries(screens: Screens, units: Units) -> None:
+    client, counts = screens.client("manager"), []
+    for number, more in enumerate((1, 10, 300)):
+        client.post(PAGE, STATED | {"based_on": str(number)})
+        units.judged(RiskDial.objects.latest("number"), more)
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get(PAGE).status_code == 200
+        counts.append(len(seen))
+    assert counts == [counts[0]] * 3

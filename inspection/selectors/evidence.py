@@ -279,7 +279,7 @@ def _shape(row: FindingRow) -> dict[str, Any]:
         "number": row.number,
         "name": row.name,
         "severity": finding.severity,
-        "status": finding.status,
+        "counts": is_standing(finding),
         "box": [finding.x1, finding.y1, finding.x2, finding.y2],
         "mask": mask,
     }

@@ -150,7 +150,7 @@ export class PhotoViewer {
   }
 
   drawMask(context, finding, place, scale) {
-    if (finding.status === "rejected") return;
+    if (!finding.counts) return;
     const picture = this.maskOf(finding);
     if (!picture) return;
     const lit = finding.id === this.selected || finding.id === this.hovered;
@@ -167,14 +167,13 @@ export class PhotoViewer {
     if (!this.shown.boxes && !lit) return;
     const [x1, y1] = place(finding.box[0], finding.box[1]);
     const [x2, y2] = place(finding.box[2], finding.box[3]);
-    const rejected = finding.status === "rejected";
-    const colour = rejected ? [190, 192, 196] : COLOURS[finding.severity];
-    context.setLineDash(rejected ? [4, 4] : []);
+    const colour = finding.counts ? COLOURS[finding.severity] : [190, 192, 196];
+    context.setLineDash(finding.counts ? [] : [4, 4]);
     context.lineWidth = lit ? 4.5 : 3;
     context.strokeStyle = "rgb(0 0 0 / 0.55)";
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     context.lineWidth = lit ? 2.5 : 1.25;
-    context.strokeStyle = css(colour, rejected && !lit ? 0.6 : 1);
+    context.strokeStyle = css(colour, finding.counts || lit ? 1 : 0.6);
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     context.setLineDash([]);
     drawTag(context, finding, colour, x1, y1, lit);

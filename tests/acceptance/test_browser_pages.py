@@ -167,6 +167,20 @@ def opacity_at(page: Page, place: list[float]) -> int:
     return alpha
 
 
+def test_what_is_fixed_is_not_painted_like_a_defect_until_a_person_says_so(
+    reviewer: Page, screens: Screens
+) -> None:
+    page, first = reviewer, screens.findings[0]
+    Finding.objects.filter(pk=first.pk).update(history="fixed")
+    page.goto(f"/inspections/{screens.inspection.pk}/")
+    counts = f"loupeViewer.findings.find((one) => one.id === '{first.pk}').counts"
+    until(page, "window.loupeViewer?.findings.length > 0")
+    assert page.evaluate(counts) is False
+    page.locator(f"#head-{first.pk}").click()
+    page.locator(f"#confirm-{first.pk}").click()
+    until(page, counts)
+
+
 def test_similar_cases_stay_after_a_verdict(reviewer: Page, screens: Screens) -> None:
     page, first = reviewer, screens.findings[0]
     make_inspection(screens.site, screens.plan, reference="Lid 12", status="decided")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -27,7 +29,7 @@ from inspection.api.schemas import (
 from inspection.models import Inspection, Membership
 from inspection.models.choices import Role
 from inspection.selectors.inspections import InspectionFilter, list_inspections
-from inspection.services.earlier import EarlierRefusedError, choose_earlier
+from inspection.services.earlier import EarlierRefusedError, check_earlier, choose_earlier
 from inspection.services.inspections import create_inspection, start_run, storable
 from inspection.services.intake import StoredFile, store_bytes
 from models_runtime.intake.kinds import photo_kind, what_it_is
@@ -69,7 +71,8 @@ def create(
     for photo in photos:
         _check(photo)
     if given.earlier is not None:
-        _known(membership, given.earlier)
+        with _refusals_told():
+            check_earlier(membership.site, given.earlier)
     made = create_inspection(
         site=membership.site,
         created_by=membership.user,
@@ -83,9 +86,12 @@ def create(
     return Status(201, showing.inspection(_find(request, made.pk)))
 
 
-def _known(membership: Membership, earlier: UUID) -> None:
-    if not Inspection.objects.for_site(membership.site).filter(pk=earlier).exists():
-        raise HttpError(422, "earlier: there is no such inspection. Choose one of this site.")
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
+    except EarlierRefusedError as error:
+        raise HttpError(422, f"earlier: {error}") from None
 
 
 def _check(photo: UploadedFile) -> None:
@@ -126,13 +132,7 @@ def rerun(
     found = _find(request, inspection_id)
     plan = plan_with_key(membership.site, given.plan if given else None)
     if given is not None and given.earlier is not None:
-        _choose(found, given.earlier)
+        with _refusals_told():
+            choose_earlier(found, given.earlier)
     run = start_run(found, membership.user, plan)
     return Status(202, RunOut(inspection=found.pk, number=run.number, status=run.status))
-
-
-def _choose(found: Inspection, earlier: UUID) -> None:
-    try:
-        choose_earlier(found, earlier)
-    except EarlierRefusedError as error:
-        raise HttpError(422, f"earlier: {error}") from None

@@ -203,3 +203,41 @@ def test_the_description_and_its_page_are_there_without_inline_script(client):
     assert page.status_code == 200
     assert b"cdn" not in page.content
     assert b"<script>" not in page.content
+
+
+def test_what_to_compare_with_is_chosen_at_the_start_and_for_a_rerun(world):
+    manager = caller(make_member(world.site, Role.MANAGER))
+    first = world.run(world.inspect(photo_bytes(), reference="A"))
+    photo = SimpleUploadedFile("a.png", photo_bytes(shade=250))
+    given = {"photos": photo, "plan": "lids", "earlier": str(first.pk)}
+    made = manager.post("/api/v1/inspections", given)
+    assert made.status_code == 201, made.content
+    world.run(Inspection.objects.get(pk=made.json()["id"]))
+    address = f"/api/v1/inspections/{made.json()['id']}"
+    unit = manager.get(address).json()
+    assert unit["earlier"] == str(first.pk)
+    assert unit["findings"][0]["history"] == "pre_existing"
+    assert unit["findings"][0]["earlier"] == str(first.findings.get().pk)
+    other = world.run(world.inspect(photo_bytes(), reference="B"))
+    rerun = manager.post(f"{address}/rerun", {"earlier": str(other.pk)}, content_type=JSON)
+    assert rerun.status_code == 202, rerun.content
+    assert manager.get(address).json()["earlier"] == str(other.pk)
+
+
+def test_what_can_not_be_compared_with_is_refused(world):
+    manager = caller(make_member(world.site, Role.MANAGER))
+    unit = world.inspect(photo_bytes())
+    foreign = world.inspect(photo_bytes())
+    elsewhere = Site.objects.create(name="Elsewhere", slug="elsewhere")
+    Inspection.objects.filter(pk=foreign.pk).update(site=elsewhere)
+    photo = SimpleUploadedFile("a.png", photo_bytes())
+    address = f"/api/v1/inspections/{unit.pk}/rerun"
+    answers = [
+        manager.post("/api/v1/inspections", {"photos": photo, "earlier": str(foreign.pk)}),
+        manager.post(address, {"earlier": str(foreign.pk)}, content_type=JSON),
+        manager.post(address, {"earlier": str(unit.pk)}, content_type=JSON),
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 3
+    words = [answer.content.decode() for answer in answers]
+    assert all("earlier: " in text and "Choose " in text for text in words)
+    assert Inspection.objects.for_site(world.site).count() == 1

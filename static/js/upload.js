@@ -210,8 +210,8 @@ function summarise() {
   const total = own.reduce((sum, item) => sum + item.size, 0) || 1;
   const sent = own.reduce((sum, item) => sum + Math.min(item.size, item.sent + inFlight(item)), 0);
   const arrived = own.filter((item) => !["queued", "sending", "failed", "lost"].includes(item.state)).length;
-  const judged = all.filter((item) => item.judged).length;
   const problems = all.filter(isProblem).length;
+  const judged = all.filter((item) => item.judged && !isProblem(item)).length;
   $("batch-progress").value = sent / total;
   $("batch-progress").hidden = sent >= total;
   const parts = [`${arrived} of ${own.length} sent`, `${judged} judged`];

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 HEAVY = {"torch", "transformers", "cv2", "segment_anything", "tokenizers", "safetensors"}
+LIGHT_COMMANDS = ("sweeper", "inspect", "serve_models")
 PROGRAM = """
 import sys
 import django
@@ -24,7 +25,7 @@ print(" ".join(sorted({name.split(".")[0] for name in sys.modules})))
     [
         ["inspection.pipeline.tasks", "inspection.actions.tasks"],
         ["inspection.urls", "inspection.wsgi"],
-        ["inspection.management.commands.sweeper"],
+        [f"inspection.management.commands.{name}" for name in LIGHT_COMMANDS],
     ],
 )
 def test_importing_loads_no_model_library(modules, monkeypatch):

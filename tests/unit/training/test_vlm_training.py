@@ -189,7 +189,8 @@ def test_a_run_begins_with_one_half_of_what_ships_and_refuses_another_network(
     photos: list[vlm_data.Photo], tmp_path: Path
 ) -> None:
     whole = trainer(photos).model.state_dict()
-    half = {name: (value + 1).contiguous() for name, value in whole.items() if name.startswith("stem.")}
+    stem = {name: value for name, value in whole.items() if name.startswith("stem.")}
+    half = {name: (value + 1).contiguous() for name, value in stem.items()}
     save_file(half, tmp_path / "half.safetensors")
     run = trainer(photos)
     run.start_from(tmp_path / "half.safetensors")

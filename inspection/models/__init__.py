@@ -11,6 +11,16 @@ from inspection.models.action import (
 )
 from inspection.models.finding import Finding
 from inspection.models.inspection import AttributeValue, Inspection, Photo
+from inspection.models.judging import (
+    Agreement,
+    Comment,
+    GoldUnit,
+    Grade,
+    Judgement,
+    JudgingRule,
+    Mention,
+    Round,
+)
 from inspection.models.plan import GoldenPhoto, Plan, PlanVersion
 from inspection.models.report import Report
 from inspection.models.review import Review
@@ -22,15 +32,22 @@ from inspection.models.upload import Upload, UploadChunk
 __all__ = [
     "ActionPlan",
     "ActionStep",
+    "Agreement",
     "ApiToken",
     "AttributeValue",
+    "Comment",
     "Connector",
     "Delivery",
     "DeliveryAttempt",
     "Finding",
     "GoldenPhoto",
+    "GoldUnit",
+    "Grade",
     "Inspection",
+    "Judgement",
+    "JudgingRule",
     "Membership",
+    "Mention",
     "Photo",
     "Plan",
     "PlanVersion",
@@ -39,6 +56,7 @@ __all__ = [
     "Review",
     "RiskDial",
     "RiskGate",
+    "Round",
     "Run",
     "Site",
     "StepRun",

@@ -139,3 +139,49 @@ class DeliveryStatus(models.TextChoices):
     SENDING = "sending", "Sending"
     DELIVERED = "delivered", "Delivered"
     FAILED = "failed", "Failed"
+
+
+class RejectReason(models.TextChoices):
+    """Why a finding is no defect that counts; the catalogue that reviewers choose from."""
+
+    DIRT = "dirt", "Dirt or dust"
+    REFLECTION = "reflection", "Reflection or glare"
+    PRE_EXISTING = "pre_existing", "Pre-existing, known"
+    DUPLICATE = "duplicate", "Duplicate of another finding"
+    WRONG_CLASS = "wrong_class", "Another class of defect"
+    TOO_SMALL = "too_small", "Too small, within limits"
+    BELONGS = "belongs", "Belongs to the product"
+    OTHER = "other", "Other: say what in the comment"
+
+
+class RoundKind(models.TextChoices):
+    SECOND = "second", "Second review"
+    GOLD = "gold", "Gold unit"
+
+
+class RoundState(models.TextChoices):
+    """SECOND word is due → FINAL where the two agree, else ADJUDICATION → FINAL. GOLD: open to
+    each reviewer once, until it is retired (FINAL)."""
+
+    SECOND = "second", "Second review"
+    ADJUDICATION = "adjudication", "Adjudication"
+    GOLD = "gold", "Gold unit"
+    FINAL = "final", "Final"
+
+
+class SecondReviewReason(models.TextChoices):
+    SHARE = "share", "drawn at random"
+    SEVERITY = "severity", "as severe as the rule says"
+    NEW_REVIEWER = "new_reviewer", "the first reviewer is new"
+
+
+class JudgementPart(models.TextChoices):
+    FIRST = "first", "First word"
+    SECOND = "second", "Second word"
+    ADJUDICATION = "adjudication", "Adjudication"
+    GOLD = "gold", "Gold unit"
+
+
+class MentionKind(models.TextChoices):
+    MENTION = "mention", "named you"
+    REPLY = "reply", "answered"

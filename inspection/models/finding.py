@@ -30,6 +30,8 @@ class Finding(SiteModel):
     before there were lengths; sizes in mm also where the plan has no scale. ``history`` is against
     the earlier inspection of the unit, and ``earlier`` the finding there that this one goes on
     from; one that is fixed tells what was there, and counts as a defect only if a person says so.
+    ``is_sealed``: a person added it whose word others may not see yet, or that did not come into
+    force; only ``inspection.services.sealing`` looks at such a row.
     """
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="findings")
@@ -58,6 +60,7 @@ class Finding(SiteModel):
     length_mm = models.FloatField(null=True)
     model_type = models.CharField(max_length=64, blank=True)
     model_severity = models.CharField(max_length=20, blank=True)
+    is_sealed = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-confidence", "id"]

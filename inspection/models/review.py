@@ -5,10 +5,11 @@ from __future__ import annotations
 import pgtrigger
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from inspection.models.audit import audited
 from inspection.models.base import SiteModel, one_of
-from inspection.models.choices import ReviewKind
+from inspection.models.choices import RejectReason, ReviewKind
 from inspection.models.finding import Finding
 from inspection.models.inspection import Inspection
 
@@ -16,7 +17,8 @@ from inspection.models.inspection import Inspection
 @audited()
 class Review(SiteModel):
     """One verdict: who, what, and the values before and after. ``client_key`` makes a repeated
-    request (double click, replay after a lost connection) the same verdict."""
+    request (double click, replay after a lost connection) the same verdict. ``reason``: why a
+    finding was rejected."""
 
     inspection = models.ForeignKey(Inspection, on_delete=models.PROTECT, related_name="reviews")
     finding = models.ForeignKey(
@@ -28,6 +30,7 @@ class Review(SiteModel):
     kind = models.CharField(max_length=20, choices=ReviewKind)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
+    reason = models.CharField(max_length=20, choices=RejectReason, blank=True)
     comment = models.TextField(blank=True, max_length=2000)
     client_key = models.CharField(max_length=64)
 
@@ -38,6 +41,18 @@ class Review(SiteModel):
                 fields=["inspection", "client_key"], name="review_once_per_request"
             ),
             one_of("kind", ReviewKind),
+            one_of("reason", RejectReason, empty=True),
+            models.CheckConstraint(
+                condition=Q(reason="") | Q(kind="reject_finding"),
+                name="review_reason_is_of_a_rejection",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["site", "-created_at"],
+                name="review_rejections",
+                condition=Q(kind="reject_finding"),
+            )
         ]
         triggers = [
             pgtrigger.Protect(

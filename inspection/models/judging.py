@@ -55,8 +55,8 @@ class Round(SiteModel):
     """A unit on which one person's word is not enough. While it is open the rows of the unit carry
     the models' word, and each judgement is sealed: only the one who gave it sees it.
 
-    ``reasons``: why, as values of ``SecondReviewReason``. ``holder``: who is giving the word that is
-    due, until ``holder_until``; two who judge at once meet here. ``is_agreed``: whether the two
+    ``reasons``: why, as values of ``SecondReviewReason``. ``holder``: who is giving the word that
+    is due, until ``holder_until``; two who judge at once meet here. ``is_agreed``: whether the two
     blind words were one.
     """
 

@@ -1,15 +1,23 @@
 // The page of one inspection: photo, findings and keys tied together.
 
+import { isTyping, register } from "./keys.js";
 import { toast } from "./toast.js";
+import { NEWS, UNIT, tell, unit } from "./unit.js";
 import { PhotoViewer } from "./viewer.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { selected: null, photo: null, data: { photos: [], findings: [] } };
+const state = unit;
 
 const viewer = new PhotoViewer($("stage"), {
   onHover: hover,
   onSelect: (id) => select(id, { zoom: false }),
 });
+
+function showUnit() {
+  unit.id = $("workbench").dataset.inspection;
+  unit.address = location.pathname + location.search;
+  tell(UNIT);
+}
 
 function readData() {
   state.data = JSON.parse($("overlay-data")?.textContent || '{"photos":[],"findings":[]}');
@@ -105,35 +113,43 @@ function toggle(button, name) {
   viewer.draw();
 }
 
-const KEYS = {
-  j: () => step(1),
-  k: () => step(-1),
-  c: () => press(`confirm-${state.selected}`),
-  x: () => press(`reject-${state.selected}`),
-  1: () => setSeverity("minor"),
-  2: () => setSeverity("major"),
-  3: () => setSeverity("critical"),
-  t: () => openTypes(),
-  a: () => press("decide-accept"),
-  w: () => press("decide-rework"),
-  r: () => press("decide-reject"),
-  h: () => press("decide-hold"),
-  n: () => press("next-link"),
-  b: () => toggle($("toggle-boxes"), "boxes"),
-  m: () => toggle($("toggle-masks"), "masks"),
-  f: () => viewer.fit(),
-  "?": () => $("keys").showModal(),
-  Escape: () => { select(null); viewer.fit(); },
-};
+const onFinding = () => state.selected !== null;
+const onPage = (id) => () => $(id) !== null;
+
+register([
+  { id: "finding.next", group: "Findings", label: "Next finding", keys: ["j"], repeats: true, run: () => step(1) },
+  { id: "finding.previous", group: "Findings", label: "Previous finding", keys: ["k"], repeats: true, run: () => step(-1) },
+  { id: "finding.leave", group: "Findings", label: "Let go of the finding", keys: ["Escape"], fixed: true, run: () => { select(null); viewer.fit(); } },
+  { id: "view.boxes", group: "Photo", label: "Boxes on and off", keys: ["b"], run: () => toggle($("toggle-boxes"), "boxes") },
+  { id: "view.masks", group: "Photo", label: "Masks on and off", keys: ["m"], run: () => toggle($("toggle-masks"), "masks") },
+  { id: "view.fit", group: "Photo", label: "Whole photo", keys: ["f"], run: () => viewer.fit() },
+]);
+
+// Somebody who may not judge has no use for these keys.
+if ($("workbench").dataset.mayReview) {
+  register([
+    { id: "finding.confirm", group: "Findings", label: "Confirm it", keys: ["c"], when: onFinding, run: () => press(`confirm-${state.selected}`) },
+    { id: "finding.reject", group: "Findings", label: "Not a defect", keys: ["x"], when: onFinding, run: () => press(`reject-${state.selected}`) },
+    { id: "finding.minor", group: "Findings", label: "Minor", keys: ["1"], when: onFinding, run: () => setSeverity("minor") },
+    { id: "finding.major", group: "Findings", label: "Major", keys: ["2"], when: onFinding, run: () => setSeverity("major") },
+    { id: "finding.critical", group: "Findings", label: "Critical", keys: ["3"], when: onFinding, run: () => setSeverity("critical") },
+    { id: "finding.class", group: "Findings", label: "Choose another class", keys: ["t"], when: onFinding, run: () => openTypes() },
+    ...["accept", "rework", "reject", "hold"].map((disposition) => ({
+      id: `decide.${disposition}`,
+      group: "Decision",
+      label: disposition[0].toUpperCase() + disposition.slice(1),
+      keys: [{ accept: "a", rework: "w", reject: "r", hold: "h" }[disposition]],
+      when: onPage(`decide-${disposition}`),
+      run: () => press(`decide-${disposition}`),
+    })),
+    { id: "queue.next", group: "Queue", label: "Next to review", keys: ["n"], when: onPage("next-link"), run: () => press("next-link") },
+  ]);
+}
 
 function openTypes() {
   const field = $(`type-${state.selected}`);
   field?.focus();
   try { field?.showPicker(); } catch { /* the focused list opens with the arrow keys */ }
-}
-
-function isTyping(element) {
-  return element?.matches?.("input:not([type=range],[type=checkbox]), textarea, select, [contenteditable]");
 }
 
 // A comment that is being written must not be wiped away by news from the server.
@@ -143,20 +159,9 @@ function isBusyTyping(side) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const field = event.target;
-  if (isTyping(field)) {
-    if (event.key === "Enter" && field.id?.startsWith("type-")) {
-      event.preventDefault();
-      press(`change-${state.selected}`);
-    }
-    return;
-  }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat && !"jk".includes(event.key)) return;
-  if (document.querySelector("dialog[open]")) return;
-  const act = KEYS[event.key];
-  if (!act) return;
+  if (event.key !== "Enter" || !event.target.id?.startsWith("type-")) return;
   event.preventDefault();
-  act();
+  press(`change-${state.selected}`);
 });
 
 document.addEventListener("click", (event) => {
@@ -222,6 +227,7 @@ function showNews() {
   htmx.swap("#side", news, { swapStyle: "outerHTML" });
   news = "";
   readData();
+  tell(NEWS);
 }
 
 function takeBack(form, shown, text) {
@@ -242,7 +248,9 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
 });
 for (const type of ["htmx:afterSwap", "htmx:afterSettle"]) {
   document.body.addEventListener(type, (event) => {
-    if (event.detail.target?.id === "side" || event.detail.elt?.id === "side") readData();
+    if (event.detail.target?.id !== "side" && event.detail.elt?.id !== "side") return;
+    readData();
+    tell(NEWS);
   });
 }
 
@@ -256,6 +264,8 @@ $("zoom-in").addEventListener("click", () => viewer.zoom(1.5));
 $("zoom-out").addEventListener("click", () => viewer.zoom(1 / 1.5));
 $("zoom-fit").addEventListener("click", () => viewer.fit());
 
+unit.viewer = viewer;
 readData();
+showUnit();
 if (location.hash.startsWith("#finding-")) select(location.hash.slice("#finding-".length));
 window.loupeViewer = viewer;

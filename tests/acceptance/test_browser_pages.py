@@ -84,7 +84,7 @@ def test_a_unit_is_judged_by_keyboard_alone(reviewer: Page, screens: Screens) ->
     assert kinds == ["confirm_finding", "change_finding", "reject_finding", "disposition"]
     assert Finding.objects.get(pk=first.pk).severity == "critical"
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_contain_text("Next, previous finding")
+    expect(page.get_by_role("dialog")).to_contain_text("Next finding")
 
 
 def test_list_and_photo_show_the_same_finding(reviewer: Page, screens: Screens) -> None:

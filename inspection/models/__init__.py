@@ -22,9 +22,24 @@ from inspection.models.judging import (
     Round,
 )
 from inspection.models.plan import GoldenPhoto, Plan, PlanVersion
+from inspection.models.queue import KeyMap, ReviewTask
 from inspection.models.report import Report
 from inspection.models.review import Review
 from inspection.models.risk import RiskDial, RiskGate
+from inspection.models.rollup import (
+    CalibrationDay,
+    DayMark,
+    DefectCost,
+    DefectDay,
+    EngineDay,
+    HeatDay,
+    LatencyDay,
+    PhotoDay,
+    ReviewerDay,
+    RollupState,
+    TicketDay,
+    UnitDay,
+)
 from inspection.models.run import Run, StepRun
 from inspection.models.site import ApiToken, Membership, Site, User
 from inspection.models.upload import Upload, UploadChunk
@@ -35,33 +50,49 @@ __all__ = [
     "Agreement",
     "ApiToken",
     "AttributeValue",
+    "CalibrationDay",
     "Comment",
     "Connector",
+    "DayMark",
+    "DefectCost",
+    "DefectDay",
     "Delivery",
     "DeliveryAttempt",
+    "EngineDay",
     "Finding",
     "GoldUnit",
     "GoldenPhoto",
     "Grade",
+    "HeatDay",
     "Inspection",
     "Judgement",
     "JudgingRule",
+    "KeyMap",
+    "LatencyDay",
     "Membership",
     "Mention",
     "Photo",
+    "PhotoDay",
     "Plan",
     "PlanVersion",
     "ReceivedWebhook",
     "Report",
     "Review",
+    "ReviewTask",
+    "ReviewerDay",
     "RiskDial",
     "RiskGate",
+    "RollupState",
     "Round",
     "Run",
     "Site",
     "StepRun",
     "Ticket",
+    "TicketDay",
+    "UnitDay",
     "Upload",
     "UploadChunk",
     "User",
 ]
+
+from inspection.models import marks  # noqa: F401  registers triggers on the tables above

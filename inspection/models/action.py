@@ -115,6 +115,7 @@ class Ticket(SiteModel):
             ),
             one_of("status", TicketStatus),
         ]
+        indexes = [models.Index(fields=["site", "created_at"], name="ticket_by_time")]
 
 
 class Delivery(SiteModel):

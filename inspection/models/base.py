@@ -41,6 +41,18 @@ class SiteModel(models.Model):
         abstract = True
 
 
+class UnitContext(models.Model):
+    """Where a unit comes from, in the site's own words; empty where nobody said."""
+
+    line = models.CharField(max_length=64, blank=True)
+    shift = models.CharField(max_length=64, blank=True)
+    supplier = models.CharField(max_length=64, blank=True)
+    product = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        abstract = True
+
+
 def one_of(field: str, choices: type[models.TextChoices], *, empty: bool = False) -> Any:
     """A CHECK that the column holds one of the choices, or nothing where ``empty`` is allowed."""
     values = [*choices.values, ""] if empty else list(choices.values)

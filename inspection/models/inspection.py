@@ -10,7 +10,7 @@ from django.db.models import Q
 from pgvector.django import HnswIndex, VectorField
 
 from inspection.models.audit import audited
-from inspection.models.base import SiteModel, one_of, share
+from inspection.models.base import SiteModel, UnitContext, one_of, share
 from inspection.models.choices import (
     DispositionChoice,
     InspectionStatus,
@@ -21,7 +21,7 @@ from inspection.models.plan import EMBEDDING_SIZE, Plan, PlanVersion
 
 
 @audited("search", "embedding")
-class Inspection(SiteModel):
+class Inspection(UnitContext, SiteModel):
     """A unit (product, property or part) from its photos to its disposition.
 
     ``disposition`` is the word in force: the model's until a person decides, then the person's.

@@ -18,7 +18,7 @@ from inspection.models.inspection import Inspection
 class Review(SiteModel):
     """One verdict: who, what, and the values before and after. ``client_key`` makes a repeated
     request (double click, replay after a lost connection) the same verdict. ``reason``: why a
-    finding was rejected."""
+    finding was rejected. ``undoes``: the verdict that this one takes back."""
 
     inspection = models.ForeignKey(Inspection, on_delete=models.PROTECT, related_name="reviews")
     finding = models.ForeignKey(
@@ -33,6 +33,9 @@ class Review(SiteModel):
     reason = models.CharField(max_length=20, choices=RejectReason, blank=True)
     comment = models.TextField(blank=True, max_length=2000)
     client_key = models.CharField(max_length=64)
+    undoes = models.OneToOneField(
+        "self", null=True, on_delete=models.PROTECT, related_name="undone_by"
+    )
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -46,8 +49,14 @@ class Review(SiteModel):
                 condition=Q(reason="") | Q(kind="reject_finding"),
                 name="review_reason_is_of_a_rejection",
             ),
+            models.CheckConstraint(
+                condition=Q(kind="undo", undoes__isnull=False)
+                | (~Q(kind="undo") & Q(undoes__isnull=True)),
+                name="review_undo_names_the_verdict",
+            ),
         ]
         indexes = [
+            models.Index(fields=["site", "created_at"], name="review_by_time"),
             models.Index(
                 fields=["site", "-created_at"],
                 name="review_rejections",

@@ -8,13 +8,13 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from inspection.models.base import SiteModel, one_of
+from inspection.models.base import SiteModel, UnitContext, one_of
 from inspection.models.choices import UploadStatus
 from inspection.models.inspection import Inspection
 from inspection.models.plan import Plan
 
 
-class Upload(SiteModel):
+class Upload(UnitContext, SiteModel):
     """One file of a batch. ``client_key`` is made by the sender from the file, so that sending it
     again finds this row instead of doubling it. A member of a zip archive has a ``parent``."""
 

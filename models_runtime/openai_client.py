@@ -30,9 +30,13 @@ Message = dict[str, Any]
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 LONGEST_PAUSE = 20.0
 """Seconds; a server that asks for more gets the caller's queue to wait, not this thread."""
+LONGEST_WISH = 86_400.0
+"""Seconds that a server may ask for: nobody's queue waits longer on one word of it."""
 OPTIONS = ("model", "key_env", "timeout", "attempts")
 """What from_spec reads in a setting."""
 
+_BROKEN = (httpx.TransportError, httpx.DecodingError)
+"""No answer, or one that isn't packed as it says."""
 _RETRY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _DOWN = frozenset({500, 502, 503, 504, 529})
 _REFUSED_INPUT = frozenset({400, 413, 415, 422})
@@ -183,7 +187,7 @@ class ChatClient:
             last = attempt == self._attempts
             try:
                 reply = self._post_guarded(payload)
-            except httpx.TransportError as error:
+            except _BROKEN as error:
                 if last:
                     raise TransientError(_unreachable(self.base_url, error)) from None
                 self._sleep(_pause(attempt, None))
@@ -199,7 +203,7 @@ class ChatClient:
         self._circuit.enter()
         try:
             reply = self._post(payload)
-        except (httpx.TransportError, TransientError):
+        except (*_BROKEN, TransientError):
             self._circuit.failed()
             raise
         except BaseException:
@@ -294,7 +298,7 @@ def _seconds(text: str) -> float:
 
 
 def _attempts(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 10:
+    if not _is_digits(text) or not 1 <= int(text) <= 10:
         raise FatalError(f"attempts={text!r} must be a whole number from 1 to 10")
     return int(text)
 
@@ -311,13 +315,17 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
-    if text.isdigit():
-        return float(text)
+    if _is_digits(text):
+        return min(float(text), LONGEST_WISH)
     try:
-        when = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        when = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, when.timestamp() - time.time())
+    return min(max(0.0, when - time.time()), LONGEST_WISH)
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _pause(attempt: int, asked: float | None) -> float:
@@ -327,10 +335,12 @@ def _pause(attempt: int, asked: float | None) -> float:
     return min(LONGEST_PAUSE, 2.0 ** (attempt - 1)) * jitter
 
 
-def _unreachable(base_url: str, error: httpx.TransportError) -> str:
-    what = (
-        "did not answer in time" if isinstance(error, httpx.TimeoutException) else "is unreachable"
-    )
+def _unreachable(base_url: str, error: httpx.RequestError) -> str:
+    what = "is unreachable"
+    if isinstance(error, httpx.TimeoutException):
+        what = "did not answer in time"
+    elif isinstance(error, httpx.DecodingError):
+        what = "sent an answer that can't be unpacked"
     return f"model server {base_url} {what} ({type(error).__name__})"
 
 
@@ -347,9 +357,9 @@ def _tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
     try:
         given = choice["logprobs"]["content"] or []
         tokens = tuple(_token(one) for one in given)
+        wanted = text.encode()  # half of a surrogate pair can't be
     except (LookupError, TypeError, ValueError, AttributeError):
         return ()
-    wanted = text.encode()
     whole = b"".join(token.text for token in tokens)
     surplus = len(whole) - len(wanted)
     if surplus < 0 or not whole.endswith(wanted):
@@ -361,7 +371,8 @@ def _tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
 
 
 def _token(given: dict[str, Any]) -> Token:
-    text = bytes(given["bytes"]) if given.get("bytes") else str(given["token"]).encode()
+    raw = given.get("bytes")
+    text = bytes(raw) if raw and isinstance(raw, list) else str(given["token"]).encode()
     logprob = float(given["logprob"])
     if not logprob <= 0.0:
         raise ValueError("no logarithm of a probability")

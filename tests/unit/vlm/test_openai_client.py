@@ -266,6 +266,48 @@ def test_odd_token_probabilities_are_none(
     assert client.chat(HELLO, logprobs=True).tokens == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ('"\\ud800"', {"token": "x", "logprob": -1.0}),
+        ('"x"', {"token": "x", "logprob": -1.0, "bytes": 10**30}),
+        ('"x"', {"token": "x", "logprob": -1.0, "bytes": [999]}),
+    ],
+)
+def test_odd_characters_and_bytes_are_no_defect_of_ours(
+    server: Server, client: ChatClient, text: str, token: dict[str, object]
+) -> None:
+    told = json.dumps({"content": [token]})
+    body = f'{{"choices": [{{"message": {{"content": {text}}}, "logprobs": {told}}}]}}'
+    server.script.append((200, {}, body.encode()))
+    answer = client.chat([{"role": "user", "content": "?"}], logprobs=True)
+    assert answer.text == json.loads(text)
+    assert all(token.text == b"x" for token in answer.tokens)
+
+
+def test_an_answer_that_cannot_be_unpacked_is_a_transient_error(
+    server: Server, client: ChatClient
+) -> None:
+    server.script += [(200, {"Content-Encoding": "gzip"}, b"no gzip at all")] * 3
+    with pytest.raises(TransientError, match="can't be unpacked"):
+        client.complete([{"role": "user", "content": "?"}])
+    assert len(server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [("9" * 400, 86_400.0), ("\u00b2", None), ("Mon, 01 Jan 9999 00:00:00 GMT", 86_400.0)],
+)
+def test_an_odd_wish_to_wait_is_bounded_or_none(
+    server: Server, client: ChatClient, wish: str, seconds: float | None
+) -> None:
+    for _ in range(3):
+        server.fail(429, Retry_After=wish)
+    with pytest.raises(TransientError) as caught:
+        client.complete([{"role": "user", "content": "?"}])
+    assert caught.value.retry_after == seconds
+
+
 def test_a_server_without_token_probabilities_is_asked_without_and_that_is_remembered(
     server: Server, client: ChatClient
 ) -> None:

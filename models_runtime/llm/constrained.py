@@ -27,8 +27,12 @@ class JsonSchemaProcessor(LogitsProcessor):
     """One use only: holds the parser of one generate call of one sequence."""
 
     def __init__(self, tokenizer: llguidance.LLTokenizer, schema: dict[str, Any]) -> None:
+        try:
+            written = json.dumps(with_bounded_decimals(schema), allow_nan=False)
+        except ValueError as error:
+            raise FatalError(f"the JSON schema cannot be decoded: {error}") from error
         grammar = llguidance.LLMatcher.grammar_from_json_schema(
-            json.dumps(with_bounded_decimals(schema)), defaults={"whitespace_flexible": False}
+            written, defaults={"whitespace_flexible": False}
         )
         self._tokenizer = tokenizer
         self._matcher = llguidance.LLMatcher(tokenizer, grammar)

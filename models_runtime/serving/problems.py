@@ -50,4 +50,7 @@ def from_engine(error: EngineError) -> ApiError:
         return bad(str(error), "messages", "unusable_input")
     if isinstance(error, TransientError):
         return ApiError(503, str(error), "engine_busy", retry_after=error.retry_after or 5.0)
-    return ApiError(500, str(error), "engine_broken")
+    # It was loaded and serves others: it is this question that it can't take (a plan longer than
+    # its context, a schema that nothing fits). A 5xx would be asked again, and open the caller's
+    # circuit.
+    return ApiError(422, str(error), "engine_refused")

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
+import jsonschema
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models_runtime.contracts import PhotoPixels
@@ -91,8 +92,14 @@ class ChatQuestion(_Part):
             return None
         if wanted.json_schema is None:
             raise bad("json_schema is missing", "response_format")
-        _check_schema(wanted.json_schema.schema_, DEEPEST_SCHEMA)
-        return wanted.json_schema.schema_
+        schema = wanted.json_schema.schema_
+        _check_schema(schema, DEEPEST_SCHEMA)
+        try:
+            jsonschema.Draft202012Validator.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            told = f"the schema is not valid: {error.message[:200]}"
+            raise bad(told, "response_format") from None
+        return schema
 
     @property
     def most_tokens(self) -> int:

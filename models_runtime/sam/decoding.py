@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models_runtime.contracts import ImageEmbedding, MaskCandidate, Prompt
 from models_runtime.errors import InputError
@@ -86,26 +87,42 @@ def _batch(
 
 
 def decode_all(
-    embedding: ImageEmbedding, prompts: Sequence[Prompt], decoder: Decoder, cells_per_pixel: float
+    embedding: ImageEmbedding,
+    prompts: Sequence[Prompt],
+    decoder: Decoder,
+    cells_per_pixel: float,
+    by_input: bool = False,
 ) -> list[tuple[MaskCandidate, ...]]:
     """Masks for each prompt, best predicted IoU first.
 
-    ``cells_per_pixel``: size of the low-resolution grid over size of the input.
+    ``cells_per_pixel``: size of the low-resolution grid over size of the input. ``by_input``: to
+    the pixels of the input first and from there to the photo, as segment_anything does it; else
+    at once, which costs less.
     """
     for prompt in prompts:
         check_prompt(prompt, embedding.size)
     inner, outer = embedding.input_size, embedding.size
     scale = (inner[0] / outer[0], inner[1] / outer[1])
-    extent = (inner[0] * cells_per_pixel, inner[1] * cells_per_pixel)
+    cells = 1.0 if by_input else cells_per_pixel
+    extent = (inner[0] * cells, inner[1] * cells)
     answers: list[tuple[MaskCandidate, ...]] = [()] * len(prompts)
     for batch in batches(prompts, scale):
         logits, quality = decoder(batch.boxes, batch.points, batch.labels)
         for position, masks, scores in zip(
             batch.positions, logits.float().cpu(), quality.float().cpu(), strict=True
         ):
-            found = never_empty(masks) if _points_at_something(prompts[position]) else masks
+            fine = in_input_pixels(masks, inner, cells_per_pixel) if by_input else masks
+            found = never_empty(fine) if _points_at_something(prompts[position]) else fine
             answers[position] = _ranked(found, scores, extent, outer)
     return answers
+
+
+def in_input_pixels(masks: Tensor, size: tuple[int, int], cells_per_pixel: float) -> Tensor:
+    """Logits (3,G,G) in the pixels of the input that the photo fills, (3, *size): the first half of
+    ``Sam.postprocess_masks``, in which the cells beside the photo reach a little into it."""
+    side = round(masks.shape[-1] / cells_per_pixel)
+    whole = F.interpolate(masks[None], (side, side), mode="bilinear", align_corners=False)
+    return whole[0, :, : size[0], : size[1]]
 
 
 def _points_at_something(prompt: Prompt) -> bool:

@@ -89,7 +89,7 @@ class OfficialSegmenter:
             with torch.inference_mode():
                 return self._forward(features, boxes, points, labels)
 
-        return decoding.decode_all(embedding, prompts, run, CELLS_PER_PIXEL)
+        return decoding.decode_all(embedding, prompts, run, CELLS_PER_PIXEL, by_input=True)
 
     def _forward(
         self, features: Tensor, boxes: Tensor | None, points: Tensor | None, labels: Tensor | None

@@ -106,6 +106,26 @@ def test_the_masks_are_those_of_the_plain_encoder():
     assert any(0.05 < share < 0.95 for share in shares), "masks of all or nothing show nothing"
 
 
+@pytest.mark.parametrize("size", [(40, 64), (90, 61), (33, 300), (150, 96), (7, 5)])
+def test_masks_are_those_of_the_packages_own_predictor(size):
+    """Noise, of which every cell shows; and photos that leave a part of the square input empty."""
+    sam = sam_with(encoder(patch_size=16, window_size=4))
+    ref = EngineRef(architecture=Architecture.SAM, engine="segment-anything", version="tiny@0")
+    engine, predictor = official.OfficialSegmenter(sam, ref), compat.load().SamPredictor(sam)
+    noise = torch.randn(1, 3, 24, 24, generator=torch.Generator().manual_seed(6))
+    engine._decoder = lambda *_: (noise, torch.tensor([[0.9, 0.8, 0.7]]))
+    sam.mask_decoder.forward = lambda **_: (noise, torch.tensor([[0.9, 0.8, 0.7]]))
+    pixels = np.zeros((*size, 3), np.uint8)
+    predictor.set_image(pixels)
+    theirs, _, _ = predictor.predict(np.array([[2, 3]]), np.array([1]))
+    (ours,) = engine.decode(
+        engine.embed(PhotoPixels(pixels, "")), [Prompt(clicks=(Click(x=2, y=3),))]
+    )
+    for found, truth in zip(ours, theirs, strict=True):
+        assert truth.any()
+        assert masks.iou(found.mask, masks.encode(truth)) > 0.999
+
+
 def test_bfloat16_is_another_version_and_nearly_the_same_embedding(checkpoint):
     setting = f"segment-anything:{TINY}?checkpoint={checkpoint}&dtype="
     exact = official.load(EngineSpec.parse(setting + "float32"))

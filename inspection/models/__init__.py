@@ -21,6 +21,15 @@ from inspection.models.judging import (
     Mention,
     Round,
 )
+from inspection.models.learning import (
+    ComparedUnit,
+    LearningJob,
+    ModelVersion,
+    PhotoReading,
+    ShadowResult,
+    TrainingExample,
+    TrainingSet,
+)
 from inspection.models.plan import GoldenPhoto, Plan, PlanVersion
 from inspection.models.queue import KeyMap, ReviewTask
 from inspection.models.report import Report
@@ -52,6 +61,7 @@ __all__ = [
     "AttributeValue",
     "CalibrationDay",
     "Comment",
+    "ComparedUnit",
     "Connector",
     "DayMark",
     "DefectCost",
@@ -69,10 +79,13 @@ __all__ = [
     "JudgingRule",
     "KeyMap",
     "LatencyDay",
+    "LearningJob",
     "Membership",
     "Mention",
+    "ModelVersion",
     "Photo",
     "PhotoDay",
+    "PhotoReading",
     "Plan",
     "PlanVersion",
     "ReceivedWebhook",
@@ -85,10 +98,13 @@ __all__ = [
     "RollupState",
     "Round",
     "Run",
+    "ShadowResult",
     "Site",
     "StepRun",
     "Ticket",
     "TicketDay",
+    "TrainingExample",
+    "TrainingSet",
     "UnitDay",
     "Upload",
     "UploadChunk",

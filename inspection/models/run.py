@@ -12,13 +12,17 @@ from inspection.models.inspection import Inspection
 
 
 class Run(SiteModel):
-    """One pass of the pipeline over an inspection."""
+    """One pass of the pipeline over an inspection. ``learned``: the site's own version of the
+    models that judged, empty where the shipped ones did."""
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=20, choices=RunStatus, default=RunStatus.RUNNING)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    learned = models.ForeignKey(
+        "inspection.ModelVersion", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     finished_at = models.DateTimeField(null=True)
 

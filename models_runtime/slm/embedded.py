@@ -7,6 +7,7 @@ such as "ignore your instructions and accept" has nothing to gain.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,9 @@ SUSPECT = 0.5
 FOREIGN = 0.3
 """Below this ``in_domain`` the photo is so unlike the training that a person looks."""
 
+Correction = Callable[[Sequence[float], Sequence[float]], tuple[float, ...]]
+"""From a case's numbers and chances of severity to better chances."""
+
 _PRIORITY = {Severity.CRITICAL: 1, Severity.MAJOR: 2, Severity.MINOR: 3, None: 4}
 
 
@@ -44,8 +48,8 @@ class _Decision:
 class LoupeTriage:
     """The embedded triage engine. Thread-safe, deterministic."""
 
-    def __init__(self, reader: CaseReader) -> None:
-        self._reader = reader
+    def __init__(self, reader: CaseReader, correct: Correction | None = None) -> None:
+        self._reader, self._correct = reader, correct
         self._ref = EngineRef(
             architecture=Architecture.SLM, engine="loupe-slm", version=reader.version
         )
@@ -54,11 +58,21 @@ class LoupeTriage:
     def ref(self) -> EngineRef:
         return self._ref
 
+    def evidence(self, case: TriageInput) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The case's numbers and the chances of none, minor, major, critical, the note unread."""
+        numbers = features.numbers(case)
+        (chances,) = self._reader.severities(numbers, None)
+        return tuple(features.row(numbers, None)), chances
+
+    def corrected(self, correct: Correction) -> LoupeTriage:
+        """The same engine with a correction of its chances, from the case's numbers and them."""
+        return LoupeTriage(self._reader, correct)
+
     def triage(self, case: TriageInput) -> Triage:
         verdict = policy.evaluate(case.plan, case.findings)
         concern = self._reader.concern(case.note)
         decision = _decide(case, verdict, concern)
-        chances = self._reader.severities(features.numbers(case), concern)
+        chances = self._severities(features.numbers(case), concern)
         spread = _least_sure(case, decision, chances)
         confidence = spread[decision.disposition]
         reviews = _review_reasons(case, verdict, concern, decision, confidence)
@@ -72,6 +86,17 @@ class LoupeTriage:
             reasons=(*_rule_reasons(case, verdict), *reviews),
             probabilities=spread,
         )
+
+    def _severities(
+        self, numbers: features.CaseNumbers, concern: Concern | None
+    ) -> tuple[tuple[float, ...], ...]:
+        """As the reader has them, without and with the note, each corrected where that is asked."""
+        chances = self._reader.severities(numbers, concern)
+        if self._correct is None:
+            return chances
+        told = [None, concern.as_row()] if concern else [None]
+        rows = [features.row(numbers, one) for one in told]
+        return tuple(self._correct(row, one) for row, one in zip(rows, chances, strict=True))
 
 
 def load(spec: EngineSpec) -> LoupeTriage:

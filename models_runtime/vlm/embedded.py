@@ -130,6 +130,13 @@ class EmbeddedVLM:
                 encoded = self._networks.finds(pixels, meaning=False)
         return np.asarray(encoded.coarse[0].float().numpy(), dtype=np.float32)
 
+    def evidence(self, photo: PhotoPixels) -> NDArray[np.float32]:
+        """Float32 (384,): what on the photo speaks for a defect of any kind, not read against
+        words. Corrections that a site learns lean on it."""
+        with torch.inference_mode():
+            encoded = self._encodings.of([photo], self._look)
+        return np.asarray(encoded.evidence[0].float().numpy(), dtype=np.float32)
+
     def _encode(
         self, photos: Sequence[PhotoPixels], plan: PlanSpec
     ) -> list[tuple[PhotoPixels, Encoded, Readings]]:

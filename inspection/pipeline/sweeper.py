@@ -17,7 +17,7 @@ from inspection.models import StepRun, Upload
 from inspection.models.choices import RunStatus, StepName, StepStatus, UploadStatus
 from inspection.pipeline import PIPELINE, claims, engine
 from inspection.pipeline.wake import wake, wake_upload
-from inspection.services import uploads
+from inspection.services import rollups, uploads
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ def sweep() -> dict[str, int]:
         "chunks": uploads.tidy_up,
         "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
+        "counts": rollups.count_when_rested,
     }
     return {name: _carefully(name, job) for name, job in jobs.items()}
 

@@ -17,6 +17,7 @@ from inspection.actions.outbox import ACT_AFTER_DECISION, wake_task
 from inspection.models import ActionPlan, ActionStep, Finding, Inspection, Run
 from inspection.models.choices import ActionStatus, InspectionStatus, RunStatus
 from inspection.selectors.findings import current_findings, is_standing
+from inspection.selectors.rounds import never_acts
 from models_runtime.contracts import (
     ActionGraph,
     ActionInput,
@@ -96,7 +97,9 @@ def calls_for_action(inspection: Inspection) -> bool:
     """Tell whether there is a verdict that a person need not look at first."""
     undecided = (InspectionStatus.REVIEW, InspectionStatus.FAILED, InspectionStatus.RECEIVED)
     judged = bool(inspection.disposition) and inspection.status not in undecided
-    return judged and inspection.plan_version is not None and inspection.current_run is not None
+    if inspection.plan_version is None or inspection.current_run is None or not judged:
+        return False
+    return not never_acts(inspection.pk)
 
 
 def _loaded(inspection_id: UUID) -> Inspection:

@@ -37,7 +37,8 @@ class Seen:
 
 def settle(run: Run, seen: Iterable[Seen]) -> None:
     """Bring the unit's findings in line with what this run saw. Called inside a transaction."""
-    rows = list(Finding.objects.filter(inspection=run.inspection_id).select_for_update())
+    there = Finding.objects.filter(inspection=run.inspection_id, is_sealed=False)
+    rows = list(there.select_for_update())
     verdicts = _protected_ids(run) if rows else set()
     free = {row.pk: row for row in rows}
     seen = _with_known_past(seen)

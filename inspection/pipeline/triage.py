@@ -16,6 +16,7 @@ from inspection.pipeline.segment import saved_doubts
 from inspection.pipeline.settle import in_force
 from inspection.pipeline.step import Step, Trace, traced
 from inspection.selectors.risk import dial_in_force
+from inspection.selectors.rounds import is_open
 from inspection.services.risk import record_gate
 from models_runtime.contracts import AttributeResult, Triage, TriageInput
 from models_runtime.risk.chances import unit_chances
@@ -149,6 +150,8 @@ def save(run: Run, judged: Judged) -> None:
     changed = _seen(judged)
     if run.inspection.decided_by_id is None:
         changed |= _verdict(judged)
+        if is_open(run.inspection_id):  # a person's word is sealed: the models don't settle it
+            changed["status"] = InspectionStatus.REVIEW
     Inspection.objects.filter(pk=run.inspection_id).update(**changed)
     for name, value in changed.items():
         setattr(run.inspection, name, value)

@@ -18,11 +18,13 @@ from inspection.models import (
     Run,
     StepRun,
     Ticket,
+    User,
 )
 from inspection.models.choices import InspectionStatus, RunStatus, StepName, StepStatus
 from inspection.pipeline.settle import value_of
 from inspection.selectors.escalations import TimelineRow, timeline
 from inspection.selectors.findings import current_findings, is_standing
+from inspection.selectors.rounds import visible_reviews
 from models_runtime.plans import DefectType, PlanSpec
 from models_runtime.slm.policy import evaluate
 
@@ -126,8 +128,9 @@ class Evidence:
         return sum(step.cost_microusd for step in self.steps)
 
 
-def gather(inspection: Inspection) -> Evidence:
-    """Read all rows that belong to an inspection, in the same number of queries for any of them."""
+def gather(inspection: Inspection, viewer: User) -> Evidence:
+    """Read all rows that belong to an inspection and that the viewer may see, in the same number of
+    queries for any of them."""
     spec = inspection.plan_version.parsed() if inspection.plan_version else None
     rows = [_finding_row(n, f, spec) for n, f in enumerate(current_findings(inspection), start=1)]
     run = inspection.current_run
@@ -145,12 +148,17 @@ def gather(inspection: Inspection) -> Evidence:
         timeline=timeline(steps, spec),
         report=report,
         claims=_claims(report, rows),
-        reviews=list(inspection.reviews.select_related("reviewer", "finding").order_by("-pk")),
+        reviews=_reviews(inspection, viewer),
         tickets=list(inspection.tickets.select_related("connector", "finding")),
         actions=_actions(inspection),
         suggested=_by_policy(inspection, rows, spec),
         duplicates=[photo for photo in photos if photo.duplicate_of],
     )
+
+
+def _reviews(inspection: Inspection, viewer: User) -> list[Review]:
+    rows = visible_reviews(inspection, viewer)
+    return list(rows.select_related("reviewer", "finding").order_by("-pk"))
 
 
 def _earlier(inspection: Inspection, steps: list[StepRun]) -> EarlierRow | None:

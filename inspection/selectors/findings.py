@@ -7,14 +7,19 @@ from django.db.models import Q, QuerySet
 from inspection.models import Finding, Inspection
 from inspection.models.choices import FindingHistory, FindingStatus
 
-STANDING = ~Q(status=FindingStatus.REJECTED) & ~Q(
-    history=FindingHistory.FIXED, status=FindingStatus.OPEN
+STANDING = (
+    ~Q(status=FindingStatus.REJECTED)
+    & ~Q(history=FindingHistory.FIXED, status=FindingStatus.OPEN)
+    & Q(is_sealed=False)
 )
-"""Rows that are defects of today: nobody rejected them, and none is fixed by the model's word."""
+"""Rows that are defects of today: nobody rejected them, none is fixed by the model's word, and none
+belongs to a word that is sealed."""
 
 
 def is_standing(finding: Finding) -> bool:
     """The same of a row in memory."""
+    if finding.is_sealed:
+        return False
     if finding.history == FindingHistory.FIXED and finding.status == FindingStatus.OPEN:
         return False
     return bool(finding.status != FindingStatus.REJECTED)
@@ -26,7 +31,7 @@ def current_findings(inspection: Inspection) -> list[Finding]:
     A judged finding that the current run has seen again (same ``identity``) is there once.
     """
     mine = Q(run_id=inspection.current_run_id) | Q(run__isnull=True)
-    rows: QuerySet[Finding] = Finding.objects.filter(inspection=inspection).filter(
+    rows: QuerySet[Finding] = Finding.objects.filter(inspection=inspection, is_sealed=False).filter(
         mine | ~Q(status=FindingStatus.OPEN)
     )
     in_force: dict[object, Finding] = {}

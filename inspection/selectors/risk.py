@@ -14,6 +14,7 @@ from django.db.models.fields.json import KeyTextTransform
 from inspection.models import Finding, Plan, Review, RiskDial, RiskGate
 from inspection.models.choices import DispositionChoice, ReviewKind
 from inspection.selectors.findings import STANDING
+from inspection.selectors.rounds import IN_FORCE
 
 MOST_LABELS = 20_000
 """The newest labels that a choice of thresholds looks at."""
@@ -98,14 +99,16 @@ def _judged(plan: Plan) -> QuerySet[Any]:
 
 def _has_verdict() -> Exists:
     return Exists(
-        Review.objects.filter(inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION)
+        Review.objects.filter(
+            IN_FORCE, inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION
+        )
     )
 
 
 def _with_verdict(rows: QuerySet[RiskGate]) -> QuerySet[Any]:
     """With the disposition of the latest verdict of a person, None where there is none."""
     verdicts = Review.objects.filter(
-        inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION
+        IN_FORCE, inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION
     ).order_by("-created_at", "-id")
     latest = verdicts.values(said=KeyTextTransform("disposition", "after"))[:1]
     return rows.annotate(verdict=Subquery(latest))

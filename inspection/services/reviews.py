@@ -22,11 +22,14 @@ from inspection.models.choices import (
     DispositionChoice,
     FindingStatus,
     InspectionStatus,
+    RejectReason,
     ReviewKind,
     Role,
     SeverityChoice,
 )
 from inspection.selectors.findings import current_findings, is_standing
+from inspection.services import judging
+from inspection.services.refusals import ReviewRefusedError
 
 Change = dict[str, str]
 logger = logging.getLogger(__name__)
@@ -34,10 +37,6 @@ logger = logging.getLogger(__name__)
 ACT_TASK = "actions.act_after_decision"
 SEVERITY_RANK = {severity: rank for rank, severity in enumerate(SeverityChoice.values)}
 DECIDABLE = (InspectionStatus.REVIEW, InspectionStatus.DECIDED, InspectionStatus.FAILED)
-
-
-class ReviewRefusedError(Exception):
-    """The verdict can't be taken; the message says what to do instead."""
 
 
 def confirm_finding(
@@ -49,11 +48,21 @@ def confirm_finding(
 
 
 def reject_finding(
-    membership: Membership, finding: Finding, client_key: str, comment: str = ""
+    membership: Membership,
+    finding: Finding,
+    client_key: str,
+    comment: str = "",
+    *,
+    reason: str = "",
 ) -> Review:
-    """Say that there is no such defect; no ticket is written for it."""
+    """Say that there is no such defect, and why, by the catalogue; it never becomes a ticket."""
+    if reason and reason not in RejectReason.values:
+        raise ReviewRefusedError("Choose one of the reasons.")
+    if reason == RejectReason.OTHER and not comment.strip():
+        raise ReviewRefusedError("Say in the comment what it is, or choose another reason.")
     change: Change = {"status": FindingStatus.REJECTED}
-    return _judge(membership, finding, ReviewKind.REJECT_FINDING, change, client_key, comment)
+    kind = ReviewKind.REJECT_FINDING
+    return _judge(membership, finding, kind, change, client_key, comment, reason)
 
 
 def change_finding(
@@ -92,6 +101,7 @@ def decide(
         return known
     if locked.status not in DECIDABLE:
         raise ReviewRefusedError("The models are still looking at it. Decide when they are done.")
+    judging.take_turn(membership, locked)
     review = _write(
         membership,
         locked,
@@ -101,15 +111,31 @@ def decide(
         client_key=client_key,
         comment=comment,
     )
+    if judging.takes_force(membership, locked, review):
+        _put_in_force(locked, membership, disposition)
+    else:
+        _keep_waiting(locked)
+    inspection.refresh_from_db(fields=["status", "disposition", "decided_by", "decided_at"])
+    return review
+
+
+def _put_in_force(locked: Inspection, membership: Membership, disposition: str) -> None:
     Inspection.objects.filter(pk=locked.pk).update(
         status=InspectionStatus.DECIDED,
         disposition=disposition,
         decided_by=membership.user,
         decided_at=timezone.now(),
     )
-    inspection.refresh_from_db(fields=["status", "disposition", "decided_by", "decided_at"])
+    if judging.round_of(locked) is not None:
+        _update_severity(locked)
     transaction.on_commit(partial(wake_actions, locked.pk))
-    return review
+
+
+def _keep_waiting(locked: Inspection) -> None:
+    """The word is sealed: the unit looks as if nobody had judged it, and no action goes out."""
+    Inspection.objects.filter(pk=locked.pk).update(status=judging.status_while_sealed(locked))
+    if Review.objects.filter(inspection=locked, finding__isnull=False).exists():
+        _update_severity(locked)
 
 
 @transaction.atomic
@@ -120,10 +146,12 @@ def _judge(
     change: Change,
     client_key: str,
     comment: str,
+    reason: str = "",
 ) -> Review:
     inspection = _lock(membership, finding.inspection_id)
     if (known := _already(inspection, client_key)) is not None:
         return known
+    judging.take_turn(membership, inspection)
     current = Finding.objects.get(pk=finding.pk)
     before = {field: getattr(current, field) for field in change}
     review = _write(
@@ -135,6 +163,7 @@ def _judge(
         after=change,
         client_key=client_key,
         comment=comment,
+        reason=reason,
     )
     kept = {
         "model_type": current.model_type or current.type,

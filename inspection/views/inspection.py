@@ -14,13 +14,20 @@ from django.views.decorators.http import require_POST, require_safe
 
 from inspection.access import MemberRequest, member_required
 from inspection.models import Finding, Inspection, Plan
-from inspection.models.choices import DispositionChoice, Role, SeverityChoice
+from inspection.models.choices import DispositionChoice, RejectReason, Role, SeverityChoice
 from inspection.selectors import inspections as reads
 from inspection.selectors.earlier import earlier_choices
 from inspection.selectors.evidence import gather, overlay
 from inspection.selectors.plans import active_plans
 from inspection.services import reviews, runs
 from inspection.services.earlier import EarlierRefusedError, choose_earlier
+from inspection.views.turn import turn
+
+REJECT_KEYS = "drpuwsbo"
+"""One key for each reason of the catalogue, in its order."""
+REJECT_REASONS = [
+    (key, *reason) for key, reason in zip(REJECT_KEYS, RejectReason.choices, strict=True)
+]
 
 
 def find(request: MemberRequest, pk: UUID) -> Inspection:
@@ -33,11 +40,13 @@ def find(request: MemberRequest, pk: UUID) -> Inspection:
 
 
 def page_context(request: MemberRequest, inspection: Inspection) -> dict[str, Any]:
-    evidence = gather(inspection)
+    evidence = gather(inspection, request.user)
     may_look_again = _may_look_again(request, inspection, evidence.is_live)
     return {
         "inspection": inspection,
         "evidence": evidence,
+        "turn": turn(request.membership, inspection, evidence),
+        "reject_reasons": REJECT_REASONS,
         "overlay": overlay(evidence),
         "dispositions": DispositionChoice.choices,
         "severities": SeverityChoice.choices,
@@ -99,11 +108,12 @@ def judge_finding(request: MemberRequest, pk: UUID, finding_pk: UUID) -> HttpRes
 def _judge(request: MemberRequest, finding: Finding) -> None:
     sent = request.POST
     key, comment = sent.get("client_key", ""), sent.get("comment", "")
-    match sent.get("act"):
+    reason = sent.get("reason", "")
+    match "reject" if reason else sent.get("act"):
         case "confirm":
             reviews.confirm_finding(request.membership, finding, key, comment)
         case "reject":
-            reviews.reject_finding(request.membership, finding, key, comment)
+            reviews.reject_finding(request.membership, finding, key, comment, reason=reason)
         case "change":
             type = sent.get("type") or None
             severity = sent.get("severity") or None

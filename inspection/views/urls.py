@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver
 
 from inspection.views import (
     account,
+    agreement,
+    comments,
     connectors,
     deliveries,
     home,
@@ -29,6 +31,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *plans.urlpatterns,
     *risk.urlpatterns,
     *account.urlpatterns,
+    *agreement.urlpatterns,
+    *comments.urlpatterns,
     *connectors.urlpatterns,
     *deliveries.urlpatterns,
     *receiver.urlpatterns,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from screen_world import SPEC, Screens, make_inspection
 
-from inspection.models import Finding, Inspection, PlanVersion
+from inspection.models import Finding, Inspection, PlanVersion, User
 from inspection.selectors.evidence import gather
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -19,7 +19,7 @@ def suggested(world: Screens, policy: dict[str, str] | None = None) -> str:
     )
     if policy:
         unit.plan_version.spec = SPEC | {"policy": policy}
-    return gather(unit).suggested
+    return gather(unit, User()).suggested
 
 
 def change(world: Screens, **values: Any) -> None:

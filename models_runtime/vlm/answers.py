@@ -38,7 +38,9 @@ class Picture:
 def answer_schema(plan: PlanSpec, boxes: Convention, *, stated: bool = True) -> Json:
     """JSON schema of the answer to a plan; every string, number and list is bounded.
 
-    ``stated``: ask the model for confidences too, for where token probabilities may be missing.
+    ``stated``: ask the model for confidences too, for where token probabilities may be missing. A
+    choice at the top is not in every server's subset of JSON schema; where decoding is our own
+    (not ``stated``), the answer to a photo that does not fit the plan is over with saying so.
     """
     asked = {c.key: _attribute_schema(c, stated) for c in plan.characteristics}
     found: Json = {
@@ -46,13 +48,16 @@ def answer_schema(plan: PlanSpec, boxes: Convention, *, stated: bool = True) -> 
         "box": {"type": "array", "items": _coordinate(boxes), "minItems": 4, "maxItems": 4},
     }
     most = MOST_DEFECTS if plan.defects else 0
-    parts: Json = {"fits_plan": {"type": "boolean"}, "attributes": _object(asked)}
     if stated:
         found["confidence"] = _chance_schema()
-    parts["defects"] = {"type": "array", "items": _object(found), "maxItems": most}
-    if stated:
-        parts["defect_probability"] = _chance_schema()
-    return _object(parts)
+    parts: Json = {
+        "fits_plan": {"type": "boolean"} if stated else {"const": True},
+        "attributes": _object(asked),
+        "defects": {"type": "array", "items": _object(found), "maxItems": most},
+    }
+    if not stated:
+        return {"anyOf": [_object({"fits_plan": {"const": False}}), _object(parts)]}
+    return _object({**parts, "defect_probability": _chance_schema()})
 
 
 def _coordinate(boxes: Convention) -> Json:

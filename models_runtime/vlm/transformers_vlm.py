@@ -36,6 +36,8 @@ from models_runtime.vlm.openai import BY_TOKENS, CUT_OFF, UNREADABLE, number_opt
 from models_runtime.vlm.sureness import abstained
 from models_runtime.vlm.token_chances import token_chances
 
+ANSWER_VERSION = 2
+"""Of the shape of the answer, which the prompt shows."""
 MOST_TOKENS = 1024
 SIDE = 1536
 ROOM_UNKNOWN = 1 << 20
@@ -59,7 +61,8 @@ class TransformersVLM:
         self._name = Path(source).name
         self._lock = threading.Lock()
         version = model_version(Path(source)) if Path(source).is_dir() else source
-        told = f"{version}/prompt-{PROMPT_VERSION}/{self._boxes.name}/{side}/{trust:g}"
+        asked = f"prompt-{PROMPT_VERSION}.{ANSWER_VERSION}"
+        told = f"{version}/{asked}/{self._boxes.name}/{side}/{trust:g}"
         self._ref = EngineRef(
             architecture=Architecture.VLM, engine=f"transformers:{self._name}", version=told
         )

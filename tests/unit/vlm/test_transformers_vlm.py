@@ -15,6 +15,7 @@ from PIL import Image
 
 from models_runtime.contracts import Extraction, PhotoPixels
 from models_runtime.errors import FatalError
+from models_runtime.llm.constrained import JsonSchemaProcessor
 from models_runtime.plans import PlanSpec
 from models_runtime.registry import EngineSpec
 from models_runtime.vlm.answers import answer_schema
@@ -126,6 +127,27 @@ def expected_logprob(engine: TransformersVLM, plan: PlanSpec) -> float:
     ).logits[0, -1]
     options = [tokenizer.convert_tokens_to_ids(letter) for letter in "tfn"]
     return float(logits[options].log_softmax(-1).max())
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "possible"),
+    [
+        ('{"fits_plan":false}', True, True),
+        ('{"fits_plan":false,', False, False),
+        ('{"fits_plan":true}', False, False),
+        ('{"fits_plan":true,"attributes":{', False, True),
+    ],
+)
+def test_a_photo_that_does_not_fit_the_plan_costs_no_further_tokens(
+    engine: TransformersVLM, text: str, whole: bool, possible: bool
+) -> None:
+    schema = answer_schema(GARMENTS, engine.boxes, stated=False)
+    shape = JsonSchemaProcessor(engine._grammar, schema)
+    ids = engine._processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert (shape._matcher.validate_tokens(ids) == len(ids)) == possible
+    if possible:
+        shape._matcher.consume_tokens(ids)
+        assert shape.is_finished == whole
 
 
 def test_an_answer_that_is_cut_off_abstains(folder: Path) -> None:

@@ -28,11 +28,6 @@ def lower_tail(hits: int, cases: int, chance: float) -> float:
     return max(0.0, 1.0 - _falling_sum(cases - hits - 1, cases, 1 - chance))
 
 
-def upper_tail(hits: int, cases: int, chance: float) -> float:
-    """P(X ≥ hits) for X ~ Binomial(cases, chance)."""
-    return lower_tail(cases - hits, cases, 1 - chance)
-
-
 def upper_bound(hits: int, cases: int, confidence: float) -> float:
     """The share that the true one stays below with this confidence; 1 without any case.
 

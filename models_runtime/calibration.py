@@ -1,8 +1,7 @@
 """Calibration: making a confidence of 0.8 be right in 8 of 10 cases, and measuring whether it is.
 
 Temperature scaling and expected calibration error: Guo et al. 2017, "On Calibration of Modern
-Neural Networks". Platt scaling with smoothed targets: Platt 1999. Beta calibration: Kull, Silva
-Filho & Flach 2017. Isotonic calibration: Zadrozny & Elkan 2002, by pooling adjacent violators.
+Neural Networks". Platt scaling with smoothed targets: Platt 1999.
 The plug-in error is too large on few cases, because each bin's share of right answers is noisy;
 by how much is told by consistency resampling (Bröcker & Smith 2007, "Increasing the reliability of
 reliability diagrams") and taken out of the squared error by Bröcker 2012 and Kumar, Liang & Ma
@@ -72,30 +71,6 @@ class Platt:
 
     def __call__(self, scores: Numbers) -> Numbers:
         return sigmoid(self.slope * np.asarray(scores, dtype=np.float64) + self.offset)
-
-
-@dataclass(frozen=True, slots=True)
-class BetaCalibration:
-    """Probability = sigmoid(rise · ln p − fall · ln(1 − p) + offset), of a probability p."""
-
-    rise: float
-    fall: float
-    offset: float
-
-    def __call__(self, probabilities: Numbers) -> Numbers:
-        sure, doubt = _log_odds_parts(probabilities)
-        return sigmoid(self.rise * sure + self.fall * doubt + self.offset)
-
-
-@dataclass(frozen=True, slots=True)
-class Isotonic:
-    """A rising line through ``scores`` and ``chances`` (both ascending); level outside them."""
-
-    scores: tuple[float, ...]
-    chances: tuple[float, ...]
-
-    def __call__(self, scores: Numbers) -> Numbers:
-        return np.asarray(np.interp(np.asarray(scores, np.float64), self.scores, self.chances))
 
 
 def sigmoid(values: Numbers) -> Numbers:
@@ -236,58 +211,6 @@ def fit_platt(scores: Numbers, positive: NDArray[np.bool_], rounds: int = 100) -
     return Platt(slope=slope, offset=float(weights[1]) - slope * mean)
 
 
-def fit_beta(probabilities: Numbers, positive: NDArray[np.bool_]) -> BetaCalibration:
-    """Fit the three numbers of beta calibration, with Platt's smoothed targets.
-
-    A negative ``rise`` or ``fall`` would make the map fall somewhere: it is set to 0 and the rest
-    fitted again, as Kull et al. do. ValueError unless there are cases of both kinds.
-    """
-    sure, right = _checked(probabilities, positive)
-    target = _smoothed(right, "beta calibration")
-    parts = np.stack(_log_odds_parts(sure), axis=1)
-    kept = [0, 1]
-    weights = _logistic(parts, target)
-    if weights[:2].min() < 0:
-        kept = [int(np.argmax(weights[:2]))]
-        weights = _logistic(parts[:, kept], target)
-    slopes = [0.0, 0.0]
-    for place, weight in zip(kept, weights[:-1], strict=True):
-        slopes[place] = max(0.0, float(weight))
-    return BetaCalibration(rise=slopes[0], fall=slopes[1], offset=float(weights[-1]))
-
-
-def fit_isotonic(scores: Numbers, positive: NDArray[np.bool_]) -> Isotonic:
-    """The rising function of the score with the least squared error, by pooling violators."""
-    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
-    if values.ndim != 1 or values.shape != labels.shape or not len(values):
-        raise ValueError("scores and labels must be one-dimensional, equal and not empty")
-    steps, place, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    blocks: list[tuple[float, int, int]] = []
-    for hits, size in zip(np.bincount(place, weights=labels), sizes, strict=True):
-        blocks.append((float(hits), int(size), 1))
-        while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] > blocks[-1][0] * blocks[-2][1]:
-            last, before = blocks.pop(), blocks.pop()
-            blocks.append((last[0] + before[0], last[1] + before[1], last[2] + before[2]))
-    chances = [hits / size for hits, size, width in blocks for _ in range(width)]
-    return Isotonic(tuple(float(v) for v in steps), tuple(chances))
-
-
-def threshold_at_risk(
-    confidence: Numbers, correct: NDArray[np.bool_], largest_error_rate: float
-) -> float:
-    """The lowest threshold above which at most this share of the answers is wrong.
-
-    1.01, above every confidence, where even the surest answers are wrong too often.
-    """
-    sure, right = _checked(confidence, correct)
-    order = np.argsort(-sure, kind="stable")
-    sure, wrong = sure[order], np.cumsum(~right[order])
-    rates = wrong / np.arange(1, len(sure) + 1)
-    last_of_its_value = np.append(sure[:-1] != sure[1:], True)
-    allowed = np.flatnonzero((rates <= largest_error_rate) & last_of_its_value)
-    return float(sure[allowed[-1]]) if len(allowed) else 1.01
-
-
 def _places(sure: Numbers, bins: int, binning: Binning) -> NDArray[np.int64]:
     """The bin of each case, (cases,)."""
     if bins < 1:
@@ -336,12 +259,6 @@ def _logistic(columns: Numbers, target: Numbers, rounds: int = 100) -> Numbers:
         if float(np.abs(step).max()) < 1e-9:
             break
     return weights
-
-
-def _log_odds_parts(probabilities: Numbers) -> tuple[Numbers, Numbers]:
-    """ln p and −ln(1 − p), of probabilities kept off 0 and 1."""
-    inside = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-12, 1 - 1e-12)
-    return np.log(inside), -np.log1p(-inside)
 
 
 def _checked(confidence: Numbers, correct: NDArray[np.bool_]) -> tuple[Numbers, NDArray[np.bool_]]:

@@ -16,8 +16,6 @@ from models_runtime.calibration import (
     calibration_noise,
     debiased_calibration_error,
     expected_calibration_error,
-    fit_beta,
-    fit_isotonic,
     fit_platt,
     fit_temperature,
     logit,
@@ -25,7 +23,6 @@ from models_runtime.calibration import (
     sigmoid,
     softmax,
     squared_calibration_error,
-    threshold_at_risk,
 )
 
 
@@ -156,45 +153,12 @@ def test_noise_is_what_perfect_models_show() -> None:
     assert calibration_noise(sure, 10, "equal mass") == noise
 
 
-def test_beta_calibration_finds_its_own_family() -> None:
-    rng = np.random.default_rng(5)
-    told = rng.uniform(0.01, 0.99, 20_000)
-    true = sigmoid(2.0 * np.log(told) - 0.5 * np.log1p(-told) + 0.3)
-    found = fit_beta(told, rng.random(20_000) < true)
-    assert np.abs(found(told) - true).mean() < 0.01
-    assert (found.rise, found.fall) == pytest.approx((2.0, 0.5), abs=0.15)
-
-
-@settings(max_examples=50, deadline=None)
-@given(hnp.arrays(np.float64, 30, elements=st.floats(0, 1)), st.integers(1, 29))
-def test_beta_and_isotonic_never_fall(told: np.ndarray, positives: int) -> None:
-    right = np.arange(30) < positives
-    grid = np.linspace(0, 1, 101)
-    for fitted in (fit_beta(told, right), fit_isotonic(told, right)):
-        chances = fitted(grid)
-        assert (np.diff(chances) >= -1e-9).all()
-        assert chances.min() >= 0
-        assert chances.max() <= 1
-
-
-def test_isotonic_pools_what_falls() -> None:
-    fitted = fit_isotonic(
-        np.array([0.1, 0.2, 0.3, 0.4, 0.4]), np.array([False, True, False, True, True])
-    )
-    assert fitted.chances == (0.0, 0.5, 0.5, 1.0)
-    assert fitted(np.array([0.0, 0.25, 0.35, 1.0])) == pytest.approx([0.0, 0.5, 0.75, 1.0])
-
-
 def test_unusable_cases_are_refused() -> None:
     both = np.array([True, False])
     with pytest.raises(ValueError, match=r"within 0\.\.1"):
         reliability(np.array([np.nan, 0.5]), both)
     with pytest.raises(ValueError, match="at least one bin"):
         reliability(np.array([0.1, 0.5]), both, bins=0)
-    with pytest.raises(ValueError, match="both kinds"):
-        fit_beta(np.array([0.1, 0.5]), np.array([True, True]))
-    with pytest.raises(ValueError, match="not empty"):
-        fit_isotonic(np.array([]), np.array([], bool))
 
 
 def test_wrong_shapes_are_refused() -> None:
@@ -204,20 +168,6 @@ def test_wrong_shapes_are_refused() -> None:
         reliability(np.array([1.5]), np.array([True]))
     with pytest.raises(ValueError, match="one label per case"):
         fit_temperature(np.ones((3, 2)), np.zeros(2, int))
-
-
-@settings(max_examples=60)
-@given(
-    hnp.arrays(np.float64, 40, elements=st.floats(0, 1)),
-    hnp.arrays(np.bool_, 40),
-    st.floats(0, 0.5),
-)
-def test_threshold_keeps_the_promised_risk(
-    confidence: np.ndarray, correct: np.ndarray, risk: float
-) -> None:
-    threshold = threshold_at_risk(confidence, correct, risk)
-    passed = confidence >= threshold
-    assert not passed.any() or (~correct[passed]).mean() <= risk + 1e-12
 
 
 @given(st.floats(0, 1))

@@ -12,6 +12,7 @@ import json
 import os
 import random
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,6 +111,8 @@ class ChatClient:
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             follow_redirects=False,
         )
+        # Engines live as long as their process and are then dropped: no socket is left to chance.
+        weakref.finalize(self, self._http.close)
 
     @classmethod
     def from_spec(cls, spec: EngineSpec) -> ChatClient:

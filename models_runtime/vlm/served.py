@@ -7,9 +7,8 @@ for. Boxes are in pixels of the picture that was sent.
 
 from __future__ import annotations
 
+import json
 from typing import Any
-
-from pydantic import ValidationError
 
 from models_runtime.contracts import AttributeResult, Box, DefectCandidate, Extraction
 from models_runtime.plans import Characteristic, PlanSpec
@@ -31,8 +30,9 @@ def from_loupe(body: dict[str, Any], plan: PlanSpec, picture: Picture) -> Extrac
     if not isinstance(extra, dict) or extra.get("size") != list(picture.sent):
         return None
     try:
+        json.dumps(extra, allow_nan=False)  # no column takes NaN
         given = Extraction.model_validate(extra.get("extraction"))
-    except ValidationError:
+    except (ValueError, RecursionError):
         return None
     asked = plan.characteristics
     if [a.key for a in given.attributes] != [c.key for c in asked]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -317,6 +318,17 @@ def test_a_server_without_token_probabilities_is_asked_without_and_that_is_remem
     assert client.chat(HELLO, logprobs=True).text == "yes"
     assert client.chat(HELLO, logprobs=True).text == "again"
     assert ["logprobs" in asked for asked in server.seen] == [True, False, False]
+
+
+def test_a_client_that_is_dropped_closes_its_connections(server: Server) -> None:
+    server.say("hello")
+    client = ChatClient(server.url, "m")
+    client.complete([{"role": "user", "content": "?"}])
+    http = client._http
+    assert not http.is_closed
+    del client
+    gc.collect()
+    assert http.is_closed
 
 
 def test_a_refusal_is_the_answers_text(server: Server, client: ChatClient) -> None:

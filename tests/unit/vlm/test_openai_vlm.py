@@ -219,6 +219,8 @@ def test_another_loupe_answers_with_its_calibrated_figures(model: Model, engine:
         {"defect_probability": "high"},
         {"unknown": 1},
         {"embedding": [0.0] * 9000},
+        {"embedding": [0.6, float("nan")]},
+        {"embedding": [float("inf")]},
     ],
 )  # fmt: skip
 def test_a_served_extraction_that_does_not_fit_the_plan_is_not_used(

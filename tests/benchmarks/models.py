@@ -107,11 +107,16 @@ def _broken_bounds(told: Figures) -> float:
     return float(sum(r["escape_rate"]["low"] > r["largest_escape"] for r in rows if r["passed"]))
 
 
+def _golden(name: str, measure: str = "auroc") -> Callable[[Figures], float]:
+    return lambda told: float(told["figures"][name][measure])
+
+
 def _together(measure: str) -> Callable[[Figures], float]:
     return lambda told: float(told["together"][measure]["mean"])
 
 
-VLM, SAM, RISK = "loupe_vlm", "loupe_sam", "loupe_risk"
+VLM, SAM, RISK, GOLDEN = "loupe_vlm", "loupe_sam", "loupe_risk", "loupe_compare"
+STATIONS = "station checks balanced accuracy"
 BARS = (
     Bar("solar, defective cells, AUROC", VLM, figure("solar defective AUROC"), least=0.95),
     Bar("solar, dark, AUROC", VLM, figure("solar dark AUROC"), least=0.90),
@@ -120,14 +125,22 @@ BARS = (
     Bar("solar, findings, F1 at IoU 0.3", VLM, figure("solar finding F1 at IoU 0.3"), least=0.60),
     Bar("garments, top-1", VLM, figure("garment category top-1"), least=0.75),
     Bar("groceries, top-1", VLM, figure("grocery group top-1"), least=0.85),
+    Bar("stations, balanced accuracy", VLM, figure(STATIONS), least=0.80),
     Bar("other words for a defect cost", VLM, _renamed, most=0.03),
     Bar("calibration error, worst", VLM, figures_with("calibration error", max), most=0.03),
     Bar("answered in its domains, worst", VLM, figures_with("answered", min), least=0.90),
     Bar("abstained elsewhere, worst", VLM, figures_with("abstained under", min), least=0.95),
+    Bar("each data set left out: refused", VLM, figure("left-out set refused"), least=0.95),
+    Bar("and of the others answered", VLM, figure("left-out set, others answered"), least=0.90),
     Bar("masks from boxes, IoU", SAM, _together("box"), least=0.75),
     Bar("masks from one click, IoU", SAM, _together("click_1"), least=0.55),
     Bar("masks from five clicks, IoU", SAM, _together("click_5"), least=0.78),
     Bar("encode, ms on one thread", SAM, lambda told: told["cpu_milliseconds"]["embed"], most=300),
+    Bar("10 golden photos, toys, AUROC", GOLDEN, _golden("toys"), least=0.90),
+    Bar("10 golden photos, cookies, AUROC", GOLDEN, _golden("cookies"), least=0.90),
+    Bar("10 golden photos, solar, AUROC", GOLDEN, _golden("solar"), least=0.85),
+    Bar("10 golden photos, stations, AUROC", GOLDEN, _golden("stations, mean"), least=0.85),
+    Bar("ten times the golden photos, time", GOLDEN, lambda t: t["cost"]["times_as_long"], most=2),
     Bar("risk dial, bounds surely broken", RISK, _broken_bounds, most=0),
 )
 
@@ -192,20 +205,25 @@ def _follow(going: dict[Evaluation, Future[int]], progress: Progress, every_s: f
         _, left = wait(left, timeout=every_s, return_when=FIRST_COMPLETED)
 
 
-def summary(folder: Path = WEIGHTS, bars: tuple[Bar, ...] = BARS) -> str:
-    """The bars as a table, each met, missed or not measured."""
+def summary(folder: Path = WEIGHTS, bars: tuple[Bar, ...] = BARS, since: float = 0.0) -> str:
+    """The bars as a table, each met, missed or not measured.
+
+    ``since``: Unix time; metrics written before are those of another run, and do not count.
+    """
     lines = ["| bar | aim | measured | |", "|---|---|---|---|"]
     for bar in bars:
-        value = _value(bar, folder)
+        value = _value(bar, folder, since)
         told = "–" if value is None else f"{value:.3g}"
         how = "not measured" if value is None else "met" if bar.met(value) else "**missed**"
         lines.append(f"| {bar.what} | {bar.aim} | {told} | {how} |")
     return "\n".join(lines)
 
 
-def _value(bar: Bar, folder: Path) -> float | None:
+def _value(bar: Bar, folder: Path, since: float) -> float | None:
     path = folder / f"{bar.metrics}.metrics.json"
     try:
+        if path.stat().st_mtime < since:
+            return None
         return float(bar.read(json.loads(path.read_text())))
     except (FileNotFoundError, KeyError):
         return None
@@ -216,8 +234,10 @@ def main() -> int:
     if not data.is_dir():
         sys.stderr.write(f"There is no folder {data}.\n{NO_DATA}")
         return 2
+    began = time.time()
     status = run(data.resolve())
-    sys.stdout.write(f"\n{summary()}\n")
+    minutes = (time.time() - began) / 60
+    sys.stdout.write(f"\n{summary(since=began)}\n\nAll of it took {minutes:.1f} minutes.\n")
     return status
 
 

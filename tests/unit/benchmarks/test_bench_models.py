@@ -71,6 +71,20 @@ def test_the_summary_tells_met_from_missed_from_not_measured(tmp_path: Path) -> 
     assert told == ["met", "**missed**", "met", "**missed**", "not measured", "not measured"]
 
 
+def test_figures_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
+    """Else an evaluation that has failed would be told as one that has met its bars."""
+    path = tmp_path / "one.metrics.json"
+    path.write_text(json.dumps({"figures": {"high": {"mean": 0.9}}}))
+    bars = (Bar("a", "one", figure("high"), least=0.5),)
+    written = path.stat().st_mtime
+    assert "| met |" in summary(tmp_path, bars, since=written - 1)
+    assert "| not measured |" in summary(tmp_path, bars, since=written + 1)
+
+
+def test_every_bar_reads_a_figure_of_the_shipped_metrics() -> None:
+    assert [bar.what for bar in BARS if models._value(bar, models.WEIGHTS, 0.0) is None] == []
+
+
 def test_every_bar_has_an_aim() -> None:
     assert all((bar.least is None) != (bar.most is None) for bar in BARS)
 

@@ -22,11 +22,12 @@ import numpy as np
 
 from models_runtime.compare.golden import GoldenMemory
 from models_runtime.compare.patches import Features
-from models_runtime.compare.sets import SETS, STATIONS, Row, auroc, rows_of, station_checks
+from models_runtime.compare.sets import SETS, STATIONS, Row, rows_of, station_checks
 from models_runtime.contracts import PhotoPixels
 from models_runtime.intake.decode import decode_photo
 from models_runtime.scaling import WorkingCopy
 from models_runtime.training.provenance import commit, processor
+from models_runtime.training.vlm_checks import auroc
 
 NAME = "loupe_compare"
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
@@ -84,8 +85,8 @@ def measure(rows: Sequence[Row], gallery: Gallery, golden: int, seed: int, most:
     alone = np.asarray([by_hand.score(photo) for photo in photos])
     beyond = scores >= memory.threshold
     return {
-        "auroc": auroc(scores, bad),
-        "by_hand": auroc(alone, bad),
+        "auroc": auroc(scores.tolist(), bad.tolist()),
+        "by_hand": auroc(alone.tolist(), bad.tolist()),
         "escape_rate": float((~beyond[bad]).mean()),
         "overkill_rate": float(beyond[~bad].mean()),
         "photos": float(len(asked)),

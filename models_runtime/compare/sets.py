@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 SETS = ("toys", "cookies", "solar")
 STATIONS = "stations"
 MOST_CHECKS = 5
@@ -55,9 +52,3 @@ def station_checks(data: Path) -> dict[str, list[Row]]:
         rows[record["image"]] = Row(data / STATIONS / record["image"], bad, record["split"])
     largest = sorted(checks, key=lambda check: (-len(checks[check]), check))[:MOST_CHECKS]
     return {check: list(checks[check].values()) for check in largest}
-
-
-def auroc(scores: NDArray[np.float64], bad: NDArray[np.bool_]) -> float:
-    """Chance that a bad photo scores above a sound one; ties count half."""
-    above = scores[bad][:, None] - scores[~bad][None, :]
-    return float((above > 0).mean() + 0.5 * (above == 0).mean())

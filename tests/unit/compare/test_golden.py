@@ -14,7 +14,7 @@ from models_runtime.compare.descriptors import describe, resized, working_size
 from models_runtime.compare.evaluate import Gallery, measure
 from models_runtime.compare.golden import GoldenMemory
 from models_runtime.compare.placed import MOST
-from models_runtime.compare.sets import auroc, rows_of
+from models_runtime.compare.sets import rows_of
 from models_runtime.contracts import PhotoPixels
 from models_runtime.errors import InputError
 
@@ -170,11 +170,6 @@ def test_shift_and_turn_are_found() -> None:
     warp = cv2.getRotationMatrix2D((200, 150), 5, 1.0)
     expected = warp @ (90, 80, 1) + (20, -10)
     assert np.abs(np.array([columns.mean(), rows.mean()]) - expected).max() < 6
-
-
-def test_auroc_counts_ties_half() -> None:
-    scores, bad = np.array([0.1, 0.5, 0.5, 0.9]), np.array([False, False, True, True])
-    assert auroc(scores, bad) == 0.875
 
 
 @pytest.mark.data

@@ -107,7 +107,8 @@ def decode_all(
     extent = (inner[0] * cells, inner[1] * cells)
     answers: list[tuple[MaskCandidate, ...]] = [()] * len(prompts)
     for batch in batches(prompts, scale):
-        logits, quality = decoder(batch.boxes, batch.points, batch.labels)
+        with torch.inference_mode():
+            logits, quality = decoder(batch.boxes, batch.points, batch.labels)
         for position, masks, scores in zip(
             batch.positions, logits.float().cpu(), quality.float().cpu(), strict=True
         ):

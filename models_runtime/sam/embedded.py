@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,7 @@ class EmbeddedSegmenter:
         """
         decoding.check_embedding(embedding, self._ref.version)
         features = torch.tensor(embedding.features)[None]
-
-        def run(
-            boxes: Tensor | None, points: Tensor | None, labels: Tensor | None
-        ) -> tuple[Tensor, Tensor]:
-            with torch.inference_mode():
-                return self._forward(features, boxes, points, labels)
-
+        run = partial(self._forward, features)
         cells_per_pixel = self._config.grid / self._config.input_size
         return decoding.decode_all(embedding, prompts, run, cells_per_pixel)
 
@@ -100,6 +95,7 @@ def fit(pixels: Pixels, side: int) -> NDArray[np.uint8]:
 
 def load(spec: EngineSpec) -> EmbeddedSegmenter:
     """Load ``embedded:`` or ``embedded:?weights=FILE``; the config lies beside it as ``.json``."""
+    spec.allow("weights")
     path = Path(spec.target or spec.options.get("weights") or WEIGHTS)
     try:
         raw = path.read_bytes()
@@ -110,7 +106,7 @@ def load(spec: EngineSpec) -> EmbeddedSegmenter:
         raise FatalError(
             f"the weights {error.filename} are missing: reinstall, or train"
         ) from error
-    except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:
         raise FatalError(f"the weights {path} do not fit the model: {error}") from error
     sam.eval()
     sam.image_encoder.to(memory_format=torch.channels_last)

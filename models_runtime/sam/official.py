@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,7 @@ class OfficialSegmenter:
         """
         decoding.check_embedding(embedding, self._ref.version)
         features = torch.tensor(embedding.features, device=self._sam.device)[None]
-
-        def run(
-            boxes: Tensor | None, points: Tensor | None, labels: Tensor | None
-        ) -> tuple[Tensor, Tensor]:
-            with torch.inference_mode():
-                return self._forward(features, boxes, points, labels)
-
+        run = partial(self._forward, features)
         return decoding.decode_all(embedding, prompts, run, CELLS_PER_PIXEL, by_input=True)
 
     def _forward(

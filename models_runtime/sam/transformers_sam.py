@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,7 @@ class TransformersSegmenter:
         decoding.check_embedding(embedding, self._ref.version)
         packed = torch.tensor(embedding.features, device=self._model.device)[None]
         levels = unfolded_levels(packed, self._levels)
-
-        def run(
-            boxes: Tensor | None, points: Tensor | None, labels: Tensor | None
-        ) -> tuple[Tensor, Tensor]:
-            with torch.inference_mode():
-                return self._forward(levels, boxes, points, labels)
-
+        run = partial(self._forward, levels)
         return decoding.decode_all(embedding, prompts, run, self._cells_per_pixel)
 
     def _forward(

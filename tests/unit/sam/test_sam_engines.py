@@ -229,6 +229,10 @@ def test_missing_or_foreign_weights_are_named(tmp_path, weights):
     broken.with_suffix(".json").write_text(weights.with_suffix(".json").read_text())
     with pytest.raises(FatalError, match="do not fit the model"):
         embedded.load(EngineSpec("embedded", str(broken)))
+    with pytest.raises(FatalError, match="do not fit the model"):
+        embedded.load(EngineSpec("embedded", str(tmp_path)))
+    with pytest.raises(FatalError, match="has no option wieghts"):
+        embedded.load(EngineSpec.parse(f"embedded:?wieghts={weights}"))
 
 
 @pytest.mark.parametrize(

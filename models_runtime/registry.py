@@ -89,14 +89,6 @@ class EngineSpec:
             )
 
 
-def parse_cascade(text: str) -> tuple[EngineSpec, ...]:
-    """Parse several setting strings separated by blanks, cheapest engine first."""
-    specs = tuple(EngineSpec.parse(part) for part in text.split())
-    if not specs:
-        raise FatalError("an engine setting is empty: write for example 'embedded:'")
-    return specs
-
-
 def _for_engine(text: str) -> EngineSpec:
     """Parse a setting string without what the runtime itself reads in it."""
     spec = EngineSpec.parse(text)

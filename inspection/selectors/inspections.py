@@ -14,13 +14,15 @@ from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from pgvector.django import CosineDistance
 
-from inspection.models import Finding, Inspection, Photo, Site
+from inspection.models import Finding, Inspection, Photo, Site, User
 from inspection.models.choices import (
     DispositionChoice,
     InspectionStatus,
     SeverityChoice,
 )
+from inspection.selectors.behind import Behind
 from inspection.selectors.findings import STANDING
+from inspection.selectors.rounds import not_for, twins_of
 
 PAGE_SIZE = 48
 LIKE_SIZE = 48
@@ -47,6 +49,7 @@ class InspectionFilter:
     like: UUID | None = None
     after: UUID | None = None
     view: str = "grid"
+    behind: Behind = field(default_factory=Behind)
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> InspectionFilter:
@@ -58,12 +61,14 @@ class InspectionFilter:
             like=parse_id(query.get("like")),
             after=parse_id(query.get("after")),
             view="table" if query.get("view") == "table" else "grid",
+            behind=Behind.parse(query),
         )
 
     def query(self, **changes: Any) -> str:
         """The address of this list with some things changed; a change starts at the first page."""
         new = replace(self, **({"after": None} | changes))
-        values = {name: value for name, value in vars(new).items() if value}
+        values = {n: value for n, value in vars(new).items() if value and n != "behind"}
+        values |= new.behind.values()
         if values.get("view") == "grid":
             del values["view"]
         return "?" + urlencode(values) if values else "?"
@@ -71,7 +76,7 @@ class InspectionFilter:
     @property
     def is_narrowed(self) -> bool:
         narrowing = (self.status, self.disposition, self.severity, self.plan, self.q, self.like)
-        return any(narrowing)
+        return any(narrowing) or self.behind != Behind()
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def _narrowed(rows: QuerySet[Inspection], wanted: InspectionFilter) -> QuerySet[
         rows = rows.filter(plan__key=wanted.plan)
     if wanted.q:
         rows = rows.filter(search=_words(wanted.q))
-    return rows
+    return rows.filter(wanted.behind.narrowing())
 
 
 def _words(text: str) -> SearchQuery:
@@ -128,7 +133,8 @@ def _alike(site: Site, rows: QuerySet[Inspection], like: UUID) -> InspectionPage
     origin = Inspection.objects.for_site(site).filter(pk=like).first()
     if origin is None or origin.embedding is None:
         return InspectionPage([], like=origin)
-    page = _nearest(rows.exclude(pk=origin.pk), origin, LIKE_SIZE)
+    rows = rows.exclude(pk=origin.pk).exclude(twins_of(origin))
+    page = _nearest(rows, origin, LIKE_SIZE)
     return InspectionPage(page, like=origin, unfinished=_unfinished(page))
 
 
@@ -190,9 +196,11 @@ def status_counts(site: Site) -> dict[str, int]:
     return dict(rows.order_by().values_list("status").annotate(Count("pk")))
 
 
-def next_to_review(site: Site, skip: UUID | None = None) -> Inspection | None:
-    """The most urgent one that waits for a person: by priority, then by age."""
+def next_to_review(site: Site, user: User, skip: UUID | None = None) -> Inspection | None:
+    """The most urgent one that waits for this person: by priority, then by age. Not what they have
+    judged already, nor gold units, which ``services.gold.next_gold`` gives out."""
     rows = Inspection.objects.for_site(site).filter(status=InspectionStatus.REVIEW)
+    rows = rows.exclude(not_for(user))
     if skip is not None:
         rows = rows.exclude(pk=skip)
     found: Inspection | None = rows.order_by("priority", "created_at").first()
@@ -204,7 +212,7 @@ def similar_cases(inspection: Inspection) -> list[Inspection]:
     if inspection.embedding is None:
         return []
     rows = Inspection.objects.for_site(inspection.site).exclude(pk=inspection.pk)
-    return _nearest(rows, inspection, SIMILAR)
+    return _nearest(rows.exclude(twins_of(inspection)), inspection, SIMILAR)
 
 
 def parse_id(text: str | None) -> UUID | None:

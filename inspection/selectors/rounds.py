@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 
-from inspection.models import Inspection, Judgement, Review, Round, User
+from inspection.models import GoldUnit, Inspection, Judgement, Review, Round, User
 from inspection.models.choices import RoundKind, RoundState
 
 IN_FORCE = Q(inspection__round__isnull=True) | Q(inspection__round__state=RoundState.FINAL)
@@ -45,3 +46,26 @@ def sealed_word(round: Round, user: User) -> Judgement | None:
     rows = Judgement.objects.filter(round=round, reviewer=user, withdrawn_at__isnull=True)
     found: Judgement | None = rows.exclude(round__state=RoundState.FINAL).last()
     return found
+
+
+def twins_of(inspection: Inspection) -> Q:
+    """The unit that a gold unit is a copy of, and its other copies; of any other unit the copies.
+    They are alike as no others are, and tell each other's answer."""
+    copied = GoldUnit.objects.filter(site=inspection.site_id)
+    sources = [
+        inspection.pk,
+        *copied.filter(inspection=inspection).values_list("source", flat=True),
+    ]
+    family = copied.filter(source__in=sources)
+    return Q(pk__in=sources) | Q(pk__in=family.values("inspection"))
+
+
+def not_for(user: User) -> Q:
+    """Inspections that this person is not to be given from the queue: those on which they have
+    given a word that is still sealed, those that somebody else is judging, and gold units, which
+    are given out by a draw of their own."""
+    mine = Judgement.objects.filter(reviewer=user, withdrawn_at__isnull=True)
+    sealed = mine.exclude(round__state=RoundState.FINAL)
+    held = Round.objects.filter(holder_until__gt=Now()).exclude(holder=user)
+    golden = Round.objects.filter(kind=RoundKind.GOLD)
+    return Q(pk__in=sealed.values("inspection")) | Q(pk__in=(held | golden).values("inspection"))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -108,7 +109,7 @@ def _tell(comment: Comment) -> None:
     )
 
 
-def named_in(text: str, site_id: object) -> Iterable[int]:
+def named_in(text: str, site_id: UUID) -> Iterable[int]:
     """Ids of the site's members who are named; others are just words."""
     names = {name.lower() for name in NAMED.findall(text)}
     if not names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -72,7 +73,7 @@ def make_gold(
         site_id=twin.site_id,
         source=locked,
         inspection=twin,
-        plan_id=twin.plan_id,
+        plan=locked.plan,
         disposition=locked.disposition,
         findings=[_moved(word, ids) for word in sealing.kept(answer)],
         note=storable(note)[:2000],
@@ -197,7 +198,7 @@ def retire(membership: Membership, gold: GoldUnit) -> None:
     )
 
 
-def next_gold(membership: Membership) -> Inspection | None:
+def next_gold(membership: Membership, skip: UUID | None = None) -> Inspection | None:
     """The gold unit that this person gets next, where the draw says that it is one's turn.
 
     The draw hangs on the person and on how much they have decided, so that asking again gives the
@@ -220,6 +221,8 @@ def next_gold(membership: Membership) -> Inspection | None:
     unseen = ready.exclude(inspection__in=seen.values("inspection")).exclude(
         inspection__round__holder_until__gt=timezone.now()
     )
+    if skip is not None:
+        unseen = unseen.exclude(inspection=skip)
     found = unseen.select_related("inspection").order_by("created_at").first()
     return found.inspection if found else None
 

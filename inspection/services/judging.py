@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Q
 from django.utils import timezone
 
 from inspection.models import (
@@ -23,7 +23,6 @@ from inspection.models import (
     Plan,
     Review,
     Round,
-    User,
 )
 from inspection.models.choices import (
     InspectionStatus,
@@ -118,7 +117,8 @@ def _is_partial(membership: Membership, round: Round) -> bool:
     return not membership.allows(Role.MANAGER) or reviewers_besides(membership.site_id, heard)
 
 
-def reviewers_besides(site_id: object, users: set[int]) -> bool:
+def reviewers_besides(site_id: UUID, users: set[int]) -> bool:
+    """Whether somebody else at the site may judge."""
     rows = Membership.objects.filter(site=site_id, role__in=REVIEWER_ROLES, user__is_active=True)
     return rows.exclude(user__in=users).exists()
 
@@ -323,15 +323,6 @@ def _note_pair(round: Round, one: Judgement, two: Judgement) -> None:
         classes=[list(pair) for pair in compared.labels],
         ious=[overlap for overlap in overlaps if overlap is not None],
     )
-
-
-def not_my_turn(user: User) -> Q:
-    """Inspections on which this person has given a word that is still sealed, or that two have
-    judged, this person among them: they are not to be given these."""
-    mine = Judgement.objects.filter(reviewer=user, withdrawn_at__isnull=True).exclude(
-        round__state=RoundState.FINAL
-    )
-    return Q(pk__in=mine.values("inspection"))
 
 
 def set_rule(membership: Membership, plan: Plan, **values: Any) -> JudgingRule:

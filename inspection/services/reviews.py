@@ -29,7 +29,7 @@ from inspection.models.choices import (
 )
 from inspection.selectors.findings import current_findings, is_standing
 from inspection.services import judging
-from inspection.services.refusals import ReviewRefusedError
+from inspection.services.refusals import ReviewRefusedError as ReviewRefusedError
 
 Change = dict[str, str]
 logger = logging.getLogger(__name__)

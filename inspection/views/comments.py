@@ -56,7 +56,8 @@ def _add(request: MemberRequest, found: Inspection) -> None:
     sent = request.POST
     thread = None
     if sent.get("thread"):
-        thread = Comment.objects.filter(inspection=found, pk=parse_id(sent["thread"])).first()
+        asked = parse_id(sent["thread"])
+        thread = Comment.objects.filter(inspection=found, pk=asked).first() if asked else None
         if thread is None:
             raise services.CommentRefusedError("What you answer is gone. Reload the page.")
     services.add_comment(
@@ -73,7 +74,8 @@ def _place(request: MemberRequest, found: Inspection) -> services.Place | None:
     sent = request.POST
     if not sent.get("photo"):
         return None
-    photo = Photo.objects.filter(inspection=found, pk=parse_id(sent["photo"])).first()
+    asked = parse_id(sent["photo"])
+    photo = Photo.objects.filter(inspection=found, pk=asked).first() if asked else None
     try:
         if photo is None:
             raise ValueError

@@ -21,6 +21,7 @@ from inspection.selectors.evidence import gather, overlay
 from inspection.selectors.plans import active_plans
 from inspection.services import reviews, runs
 from inspection.services.earlier import EarlierRefusedError, choose_earlier
+from inspection.services.gold import next_gold
 from inspection.views.turn import turn
 
 REJECT_KEYS = "drpuwsbo"
@@ -193,7 +194,8 @@ def _look_again(request: MemberRequest, found: Inspection, plan: Plan | None) ->
 def next_in_review(request: MemberRequest) -> HttpResponse:
     """Go to the most urgent inspection that waits for a person."""
     skip = reads.parse_id(request.GET.get("skip"))
-    found = reads.next_to_review(request.membership.site, skip)
+    found = next_gold(request.membership, skip)
+    found = found or reads.next_to_review(request.membership.site, request.user, skip)
     if found is None:
         messages.success(request, "Nothing waits for a review. Well done.")
         return HttpResponseRedirect(reverse("inspections"))

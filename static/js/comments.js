@@ -217,14 +217,12 @@ function watchViewer() {
   if (!osd || osd.commentsWatch) return;
   osd.commentsWatch = true;
   osd.addHandler("open", drawPins);
-  // A click that puts a pin must not select a finding under it as well.
-  osd.canvas.addEventListener("click", (event) => { if (state.placing) event.stopPropagation(); }, true);
-  osd.addHandler("canvas-press", (event) => { if (state.placing) state.pressed = event.position; });
   osd.addHandler("canvas-click", (event) => {
     if (!state.placing || !event.quick) return;
     event.preventDefaultAction = true;
+    event.stopPropagation = true;  // before the viewer's own, which would select a finding there
     putDraft(event.position);
-  });
+  }, null, 10);
 }
 
 register([

@@ -76,6 +76,7 @@ def test_a_unit_is_judged_by_keyboard_alone(reviewer: Page, screens: Screens) ->
     expect(page.locator(f"#finding-{first.pk}.sev-edge-critical")).to_be_visible()
     page.keyboard.press("j")
     page.keyboard.press("x")
+    page.keyboard.press("d")
     expect(page.locator(f"#finding-{second.pk}[data-status=rejected]")).to_be_visible()
     page.keyboard.press("r")
     expect(page.locator(".verdict")).to_have_text("Reject")

@@ -11,7 +11,11 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from screen_world import ROLES, SECRET, Screens
+from screen_world import ROLES, SECRET, Screens, make_inspection
+
+from inspection.models import Inspection
+from inspection.services.comments import add_comment
+from inspection.services.gold import make_gold
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -67,6 +71,19 @@ ADDRESSES: dict[str, Expected] = {
     "inspections/<uuid:pk>/rerun/": act("manager", own=True),
     "inspections/<uuid:pk>/findings/<uuid:finding_pk>/": act("reviewer", own=True),
     "inspections/<uuid:pk>/cover": page(own=True),
+    "inspections/<uuid:pk>/comments/": page(own=True, post=True),
+    "inspections/<uuid:pk>/catalogue/": page(own=True),
+    "inspections/<uuid:pk>/gold/": act("manager", own=True),
+    "comments/<uuid:pk>/resolve/": act("operator", own=True),
+    "inbox/": page(),
+    "inbox/read/": act("operator"),
+    "inbox/<uuid:pk>/": page("admin", own=True, answer=302),
+    "judging/agreement/": page("manager"),
+    "judging/agreement.csv": page("manager"),
+    "judging/gold/": page("manager"),
+    "judging/gold/<uuid:pk>/retire/": act("manager", own=True),
+    "judging/rejections/": page("reviewer"),
+    "plans/<slug:key>/judging/": page("manager", own=True, post=True),
     "photos/<uuid:pk>/<str:kind>": page(own=True),
     "plans/": page(),
     "plans/new/": page("manager", post=True),
@@ -110,7 +127,8 @@ ADDRESSES: dict[str, Expected] = {
     "api/v1/plans": api(),
     "api/v1/": Expected(role="", answer=404),
 }
-TELLS_NO_TOKEN_OF_OTHERS = "tokens/<uuid:pk>/revoke/"
+OF_ONE_PERSON = ("tokens/<uuid:pk>/revoke/", "inbox/<uuid:pk>/")
+"""Rows of the admin that others of the site are not told of."""
 
 
 def walk(resolver: URLResolver, start: str = "") -> Iterator[str]:
@@ -134,6 +152,8 @@ def address(route: str, world: Screens) -> str:
         "actions/": world.extra["step"].pk,
     }
     first = route.partition("/")[0] + "/"
+    if "<uuid:pk>" in route and first in ("comments/", "inbox/", "judging/"):
+        pk[first] = judging_row(first, world)
     key = "tickets" if first == "connectors/" else world.plan.key
     for name, value in {
         "<uuid:pk>": pk.get(first),
@@ -149,6 +169,18 @@ def address(route: str, world: Screens) -> str:
         route = route.replace(name, str(value))
     assert "<" not in route, route
     return "/" + route
+
+
+def judging_row(first: str, world: Screens) -> Any:
+    """Made for one request: a comment that names the admin, their notice of it, a gold unit."""
+    if first == "judging/":
+        source = make_inspection(world.site, world.plan, reference=SECRET)
+        decided = {"status": "decided", "decided_by": world.users["admin"]}
+        Inspection.objects.filter(pk=source.pk).update(**decided)
+        return make_gold(world.memberships["admin"], source).pk
+    author = world.memberships["operator"]
+    comment = add_comment(author, world.inspection, f"@lid-admin {SECRET}", "key")
+    return comment.pk if first == "comments/" else comment.mentions.get().pk
 
 
 def test_every_address_has_an_expectation() -> None:
@@ -200,7 +232,7 @@ def statuses(who: str, expected: Expected, method: str, route: str) -> set[int]:
         return {405, 403}
     role = expected.post_role if method == "post" and expected.post_role else expected.role
     if ROLES.index(who) < ROLES.index(role):
-        return {404} if route == TELLS_NO_TOKEN_OF_OTHERS else {403}
+        return {404} if route in OF_ONE_PERSON else {403}
     return {expected.answer} if method == "get" else {expected.answer, *DONE}
 
 

@@ -53,10 +53,11 @@ def in_use(services: Services, layout: Layout) -> Iterator[None]:
     """
     make_state_dir(layout)
     with (layout.run / "services.lock").open("a") as lock:
-        with _alone(layout.run / "start.lock"):
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            services.start()
         try:
+            # Inside: who is interrupted while they start has started some of them.
+            with _alone(layout.run / "start.lock"):
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                services.start()
             yield
         finally:
             with _alone(layout.run / "start.lock"), contextlib.suppress(BlockingIOError):

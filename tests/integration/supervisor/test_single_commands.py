@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,37 @@ def test_a_command_brings_servers_and_tables_and_takes_only_what_it_brought_away
         beside = manage(layout, "shell", "-v", "0", "-c", COUNT_USERS)
         assert beside.stdout == "users: 0\n", beside.stderr
         assert postgres.healthy()
+
+
+AT_WORK = """
+import time
+from inspection.supervisor.command_line import servers_for
+with servers_for(["manage.py", "migrate"]):
+    print("at work", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_command_leaves_no_server_behind(layout, number):
+    given = {"LOUPE_STATE": str(layout.state), "DATABASE_URL": "", "CELERY_BROKER_URL": ""}
+    with subprocess.Popen(
+        [sys.executable, "-c", AT_WORK],
+        cwd=PROJECT_ROOT,
+        env=os.environ | given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # Tests that run in the background may ignore what is sent here, and children inherit that.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "at work\n"
+        assert Postgres(layout).healthy()
+        command.send_signal(number)
+        assert command.wait(60) != 0
+    assert not Postgres(layout).healthy()
+    assert Valkey(layout).pid() is None
 
 
 def test_help_starts_no_server(layout):

@@ -16,7 +16,7 @@ from inspection.supervisor.errors import SupervisorError
 from inspection.supervisor.layout import Layout
 from inspection.supervisor.options import Address
 from inspection.supervisor.preparation import Interrupted, Preparation
-from inspection.supervisor.services import make_state_dir
+from inspection.supervisor.services import in_use, make_state_dir
 
 ADDRESS = Address("127.0.0.1", 8000)
 
@@ -51,6 +51,26 @@ def test_a_wrong_setting_is_one_line_without_a_traceback():
     assert told.returncode == 1
     wanted = "LOUPE_PORT='eighty' can't be used: write a whole number from 1 to 65535.\n"
     assert told.stderr == wanted
+
+
+class Interruptible:
+    """A server that Ctrl-C hits when it is up but its start is not over."""
+
+    up = False
+
+    def start(self):
+        self.up = True
+        raise KeyboardInterrupt
+
+    def stop(self):
+        self.up = False
+
+
+def test_servers_that_were_being_started_when_it_was_interrupted_are_stopped(layout):
+    services = Interruptible()
+    with pytest.raises(KeyboardInterrupt), in_use(services, layout):
+        pass
+    assert not services.up
 
 
 def test_only_one_supervisor_holds_a_state_directory(layout):

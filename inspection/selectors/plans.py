@@ -10,7 +10,7 @@ from inspection.models import GoldenPhoto, Plan, PlanVersion, Site
 def active_plans(site: Site) -> QuerySet[Plan]:
     """Plans that new photos may be given to, by name."""
     rows: QuerySet[Plan] = Plan.objects.filter(site=site)
-    return rows.filter(is_active=True, current__isnull=False)
+    return rows.filter(is_active=True, current__isnull=False).select_related("current")
 
 
 def plans_with_use(site: Site) -> QuerySet[Plan]:

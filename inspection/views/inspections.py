@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from inspection.access import MemberRequest, member_required
 from inspection.models.choices import DispositionChoice, InspectionStatus, SeverityChoice
 from inspection.selectors import inspections as reads
+from inspection.selectors.behind import Behind
 from inspection.selectors.plans import active_plans
 
 MOST_LIVE = 60
@@ -34,6 +35,7 @@ def inspections(request: MemberRequest) -> HttpResponse:
         "first_href": wanted.query(),
         "next_href": wanted.query(after=page.next_after),
         "unlike_href": wanted.query(like=None),
+        "not_behind_href": wanted.query(behind=Behind()),
         "grid_href": wanted.query(view="grid"),
         "table_href": wanted.query(view="table"),
     }

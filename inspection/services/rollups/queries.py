@@ -41,6 +41,7 @@ WITH seen AS (
   unit.reference = '' OR NOT EXISTS (
    SELECT FROM inspection_inspection AS before WHERE before.site_id = unit.site_id
    AND before.plan_id = unit.plan_id AND before.reference = unit.reference
+   AND before.reference <> ''
    AND (before.created_at, before.id) < (unit.created_at, unit.id)) AS first,
   (SELECT count(DISTINCT found.identity) FROM inspection_finding AS found
    WHERE found.inspection_id = unit.id AND {_IN_FORCE}) AS defects,
@@ -183,11 +184,16 @@ touched AS (
 whole AS (
  SELECT day, plan_id, coalesce(type, '') AS type, count(*) AS n FROM box
  GROUP BY GROUPING SETS ((day, plan_id), (day, plan_id, type)))
-SELECT %(site)s, whole.day, false, whole.plan_id, whole.type, whole.n,
- array_agg(coalesce(touched.n, 0) ORDER BY every.cell)
-FROM whole CROSS JOIN generate_series(0, 255) AS every(cell)
-LEFT JOIN touched USING (day, plan_id, type, cell)
-GROUP BY 2, 4, 5, 6
+SELECT %(site)s, day, false, plan_id, type, sum(whole_n), array_agg(n ORDER BY cell)
+FROM (
+ SELECT day, plan_id, type, cell, sum(n) AS n, sum(whole_n) AS whole_n
+ FROM (
+  SELECT day, plan_id, type, cell, n, 0 AS whole_n FROM touched
+  UNION ALL
+  SELECT day, plan_id, type, every.cell, 0, CASE WHEN every.cell = 0 THEN n ELSE 0 END
+  FROM whole CROSS JOIN generate_series(0, 255) AS every(cell)) AS each
+ GROUP BY 1, 2, 3, 4) AS filled
+GROUP BY 2, 4, 5
 """
 
 HEAT_OF_MONTHS = """

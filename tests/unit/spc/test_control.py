@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -16,8 +17,8 @@ CANS = [12, 15, 8, 10, 4, 7, 16, 9, 14, 10, 5, 6, 17, 12, 22, 8, 10, 5, 13, 11, 
         12, 7, 13, 9, 6]  # fmt: skip
 # Montgomery, table 7.4 (purchase orders): orders with an error, and orders, by week.
 ORDERS_BAD = [12, 8, 6, 9, 10, 12, 11, 16, 10, 6, 20, 15, 9, 8, 6, 8, 10, 7, 5, 8, 5, 8, 10, 6, 9]
-ORDERS = [100, 80, 80, 100, 110, 110, 100, 100, 90, 90, 110, 120, 120, 120, 110, 80, 80, 80, 90, 100,
-          100, 100, 100, 90, 90]  # fmt: skip
+ORDERS = [100, 80, 80, 100, 110, 110, 100, 100, 90, 90, 110, 120, 120, 120, 110, 80, 80, 80, 90,
+          100, 100, 100, 100, 90, 90]  # fmt: skip
 # Montgomery, table 7.10 (errors in 50 shipments a week).
 SHIPMENTS = [2, 3, 8, 1, 1, 4, 1, 4, 5, 1, 8, 2, 4, 3, 4, 1, 8, 3, 7, 4]
 # Montgomery, table 7.11 (dyed cloth): defects, and rolls of 50 square metres.
@@ -89,7 +90,7 @@ def test_laney_widens_limits_where_days_differ_more_than_chance_allows() -> None
     hits, sizes = [100, 300, 90, 320, 110, 280], [1000] * 6
     plain, wide = p_chart(hits, sizes), p_chart(hits, sizes, laney=True)
     zs = [point.z for point in plain.points]
-    moves = [abs(b - a) for a, b in zip(zs, zs[1:], strict=False)]
+    moves = [abs(b - a) for a, b in itertools.pairwise(zs)]
     assert wide.spread == pytest.approx(sum(moves) / 5 / 1.128)
     assert wide.points[0].high > plain.points[0].high
     assert wide.points[0].z == pytest.approx(zs[0] / wide.spread)
@@ -118,7 +119,7 @@ def test_limits_of_a_p_chart_hold_the_centre_and_narrow_with_n(rows: list[tuple[
     assert all(0 <= point.low <= chart.centre + 1e-12 for point in chart.points)
     assert all(chart.centre - 1e-12 <= point.high <= 1 for point in chart.points)
     by_size = sorted((point.size, point.high - point.low) for point in chart.points if point.size)
-    assert all(a[1] >= b[1] - 1e-9 for a, b in zip(by_size, by_size[1:], strict=False))
+    assert all(a[1] >= b[1] - 1e-9 for a, b in itertools.pairwise(by_size))
 
 
 @given(COUNTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -57,7 +58,7 @@ def test_pareto_by_hand() -> None:
 def test_pareto_adds_up(amounts: list[tuple[str, float]]) -> None:
     shares = pareto(amounts)
     assert sum(share.part for share in shares) == pytest.approx(1 if shares else 0)
-    assert all(a.amount >= b.amount for a, b in zip(shares, shares[1:], strict=False))
+    assert all(a.amount >= b.amount for a, b in itertools.pairwise(shares))
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

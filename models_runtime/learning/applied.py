@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from models_runtime.cascade import Tier
 from models_runtime.contracts import (
@@ -144,4 +144,4 @@ def _named(ref: EngineRef, name: str) -> EngineRef:
 
 def _in_front(tier: Tier[E], wrap: Callable[[E], E]) -> Tier[E]:  # type: ignore[type-var]
     load = tier.load
-    return replace(tier, load=cast("Callable[[], E]", lambda: wrap(load())))
+    return replace(tier, load=lambda: wrap(load()))

@@ -200,7 +200,8 @@ def enough(truth: Flags, fewest: int = FEWEST) -> bool:
 
 def _enough_cases(truth: Any) -> bool:
     counts = Counter(truth.tolist())
-    return len(truth) >= FEWEST and sum(n >= FEWEST_OF_A_KIND for n in counts.values()) >= 2
+    kinds = sum(n >= FEWEST_OF_A_KIND for n in counts.values())
+    return len(truth) >= FEWEST and kinds >= 2
 
 
 def _severity_variances(size: int, width: float) -> Numbers:
@@ -215,14 +216,14 @@ def _columns_of(
     rows: Sequence[tuple[str, float, Floats, bool]], told: Sequence[Sequence[float]]
 ) -> _Columns:
     odds = np.array([log_odds(chance) for _, chance, _, _ in rows], np.float64)
-    more = np.array(told, np.float64).reshape(len(rows), -1)
+    more = np.array(told, np.float64).reshape(len(rows), len(told[0]) if told else 0)
     fixed = np.column_stack([odds, np.ones(len(rows)), more])
     width = len(rows[0][2]) if rows else 0
     return _Columns(
         offset=odds,
         fixed=fixed,
         variances=np.array([SLOPE, OFFSET, *[TYPE] * (fixed.shape[1] - 2)]),
-        features=np.array([traits for _, _, traits, _ in rows], np.float64).reshape(-1, width),
+        features=np.array([traits for _, _, traits, _ in rows], np.float64).reshape(len(rows), width),
         truth=np.array([truth for *_, truth in rows], np.bool_),
         units=tuple(unit for unit, *_ in rows),
     )

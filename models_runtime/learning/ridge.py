@@ -97,7 +97,8 @@ def _bend(design: Numbers, chances: Numbers) -> Numbers:
     classes = chances.shape[1]
     size = design.shape[1] * classes
     joint = np.eye(classes)[None] * chances[:, :, None] - chances[:, :, None] * chances[:, None, :]
-    return np.einsum("ni,nj,nkl->ikjl", design, design, joint, optimize=True).reshape(size, size)
+    bend = np.einsum("ni,nj,nkl->ikjl", design, design, joint, optimize=True)
+    return np.asarray(bend.reshape(size, size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +139,4 @@ def folds_of(groups: Sequence[str], count: int) -> Places:
 def log_losses(chances: Numbers, truth: Flags) -> Numbers:
     """Loss of each case (cases,)."""
     right = np.where(truth, chances, 1 - chances)
-    return -np.log(np.clip(right, 1e-6, 1.0))
+    return np.asarray(-np.log(np.clip(right, 1e-6, 1.0)))

@@ -82,6 +82,7 @@ def create(
         note=given.note,
         wants_report=given.wants_report,
         earlier_id=given.earlier,
+        context=given.context(),
     )
     return Status(201, showing.inspection(_find(request, made.pk)))
 

@@ -21,9 +21,22 @@ Text = Annotated[str, AfterValidator(_readable)]
 PlanKey = Annotated[str, Field(pattern=r"^$|^[a-z0-9][a-z0-9_-]{0,63}$")]
 Reference = Annotated[Text, Field(max_length=200)]
 Note = Annotated[Text, Field(max_length=4000)]
+Context = Annotated[Text, Field(max_length=64)]
 
 
-class UploadIn(Schema):
+class UnitContextIn(Schema):
+    """Where the unit comes from, in the site's own words; dashboards compare by them."""
+
+    line: Context = ""
+    shift: Context = ""
+    supplier: Context = ""
+    product: Context = ""
+
+    def context(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in UnitContextIn.model_fields}
+
+
+class UploadIn(UnitContextIn):
     """A file that is about to be sent. ``client_key`` is made from the file by the sender, so that
     announcing it again finds the same upload."""
 
@@ -162,7 +175,7 @@ class InspectionQuery(Schema):
     after: UUID | None = None
 
 
-class InspectionIn(Schema):
+class InspectionIn(UnitContextIn):
     """A unit to be inspected. Without a plan one is chosen by what the photos show. ``earlier``:
     the inspection to compare with; without, the newest one of the same reference and plan."""
 
@@ -220,6 +233,10 @@ class InspectionOut(Schema):
     reasons: list[str]
     summary: str
     earlier: UUID | None
+    line: str
+    shift: str
+    supplier: str
+    product: str
     created_at: datetime
     photos: list[PhotoOut]
     attributes: list[AttributeOut]

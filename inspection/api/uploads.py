@@ -48,6 +48,7 @@ def begin(request: HttpRequest, given: UploadIn) -> UploadOut:
         reference=given.reference,
         note=given.note,
         wants_report=given.wants_report,
+        context=given.context(),
     )
     return _shown(upload)
 

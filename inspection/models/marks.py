@@ -61,7 +61,7 @@ def _trigger(
         level=pgtrigger.Statement,
         when=pgtrigger.After,
         operation=operation,
-        referencing=pgtrigger.Referencing(**tables),
+        referencing=pgtrigger.Referencing(**tables),  # type: ignore[no-untyped-call]
         func=MARK.format(kind=kind.value, rows=rows),
     )
 

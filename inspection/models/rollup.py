@@ -22,6 +22,8 @@ from inspection.models.site import Site
 
 GRID = 16
 """Cells along each side of a photo in the map of where defects sit."""
+BINS = 20
+"""Bins of equal width for stated chances."""
 
 
 class MarkKind(models.TextChoices):

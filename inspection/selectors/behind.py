@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from inspection.models import Finding, Ticket
@@ -80,8 +80,8 @@ class Behind:
             wanted &= Q(decided_by__username=self.decided_by)
         return wanted & WHAT[self.what][1] if self.what else wanted
 
-    def _of_type(self) -> object:
-        rows = _OF_UNIT.filter(type=self.type)
+    def _of_type(self) -> QuerySet[Finding]:
+        rows: QuerySet[Finding] = _OF_UNIT.filter(type=self.type)
         return rows if self.what == "rejected_findings" else rows.filter(STANDING)
 
     def words(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +15,8 @@ from inspection.services.runs import start_run
 
 LONGEST_REFERENCE = 200
 LONGEST_NOTE = 4000
+LONGEST_CONTEXT = 64
+CONTEXT = ("line", "shift", "supplier", "product")
 
 
 @transaction.atomic
@@ -29,11 +31,13 @@ def create_inspection(
     wants_report: bool = False,
     is_sample: bool = False,
     earlier_id: UUID | None = None,
+    context: Mapping[str, str] | None = None,
 ) -> Inspection:
     """Make an inspection of one unit and wake the pipeline when the transaction is through.
 
     Without a plan the pipeline chooses one; ``earlier_id`` is the inspection of the site to compare
-    with, found by the reference where none is given. Raises ValueError without photos or for a plan
+    with, found by the reference where none is given. ``context``: line, shift, supplier and
+    product, where known. Raises ValueError without photos or for a plan
     of another site.
     """
     if not files:
@@ -50,6 +54,7 @@ def create_inspection(
         wants_report=wants_report,
         is_sample=is_sample,
         earlier_id=earlier_id,
+        **unit_context(context or {}),
     )
     _add_rows(inspection, files, first=0)
     start_run(inspection, created_by)
@@ -64,6 +69,11 @@ def add_photos(inspection: Inspection, files: Sequence[StoredFile]) -> None:
     _add_rows(locked, files, first=0 if last is None else last + 1)
     if not locked.runs.filter(status=RunStatus.RUNNING).exists():
         start_run(locked, locked.created_by)
+
+
+def unit_context(given: Mapping[str, str]) -> dict[str, str]:
+    """Line, shift, supplier and product as they are stored, empty where not given."""
+    return {name: storable(given.get(name, ""))[:LONGEST_CONTEXT] for name in CONTEXT}
 
 
 def _add_rows(inspection: Inspection, files: Sequence[StoredFile], first: int) -> None:
@@ -86,4 +96,12 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "ignore").decode("utf-8").strip()
 
 
-__all__ = ["StoredFile", "add_photos", "create_inspection", "start_run", "storable", "store_bytes"]
+__all__ = [
+    "StoredFile",
+    "add_photos",
+    "create_inspection",
+    "start_run",
+    "storable",
+    "store_bytes",
+    "unit_context",
+]

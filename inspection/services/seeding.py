@@ -237,4 +237,4 @@ def _plan(site: Site, number: int, spec: dict[str, Any]) -> Plan:
     for key in spec["defects"]:
         amount = Decimal(chance.randrange(50, 4000)) / 100
         DefectCost.objects.create(site=site, plan=plan, type=key, amount=amount)
-    return plan  # type: ignore[no-any-return]
+    return plan

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from inspection.models import Inspection, Membership, Plan, Upload, UploadChunk
 from inspection.models.choices import UploadStatus
 from inspection.pipeline.wake import wake_upload
-from inspection.services.inspections import create_inspection, storable
+from inspection.services.inspections import CONTEXT, create_inspection, storable, unit_context
 from inspection.services.intake import StoredFile, fetch_head, put, remove, store_bytes, store_parts
 from models_runtime.errors import InputError
 from models_runtime.intake.archives import (
@@ -58,6 +58,7 @@ def begin_upload(
     reference: str = "",
     note: str = "",
     wants_report: bool = False,
+    context: Mapping[str, str] | None = None,
 ) -> Upload:
     """Announce a file, or find the one announced before by the same batch and key.
 
@@ -79,6 +80,7 @@ def begin_upload(
             "note": storable(note)[:4000],
             "wants_report": wants_report,
             "created_by": membership.user,
+            **unit_context(context or {}),
         },
     )
     if not made and upload.size_bytes != size:
@@ -237,6 +239,11 @@ def _as_photo(upload: Upload, file: StoredFile) -> None:
     _become_inspection(upload, file)
 
 
+def context_of(upload: Upload) -> dict[str, str]:
+    """What was said of the units in the file."""
+    return {name: getattr(upload, name) for name in CONTEXT}
+
+
 @transaction.atomic
 def _become_inspection(upload: Upload, file: StoredFile) -> Inspection | None:
     """Both or nothing: of two workers at the same file only one makes an inspection."""
@@ -250,6 +257,7 @@ def _become_inspection(upload: Upload, file: StoredFile) -> Inspection | None:
         reference=upload.reference,
         note=upload.note,
         wants_report=upload.wants_report,
+        context=context_of(upload),
     )
     Upload.objects.filter(pk=upload.pk).update(inspection=inspection)
     return inspection
@@ -331,6 +339,7 @@ def _child(parent: Upload, index: int, member: ArchiveMember) -> Upload:
             "note": parent.note,
             "wants_report": parent.wants_report,
             "created_by": parent.created_by,
+            **context_of(parent),
         },
     )
     return child  # type: ignore[no-any-return]

@@ -456,7 +456,8 @@ def escape_rate(site: Site, wanted: DashboardFilter, spans: Sequence[Span]) -> F
     if found:
         notes.append(
             f"Together {found.rate.hits} of {thousands(found.rate.cases)} checked: "
-            f"{percent(found.rate.mean)} ({percent(found.rate.low)} to {percent(found.rate.high)}). "
+            f"{percent(found.rate.mean)} ({percent(found.rate.low)} to "
+            f"{percent(found.rate.high)}). "
             f"Of {thousands(found.passed)} units that passed unseen about "
             f"{thousands(found.expected)} escaped ({thousands(found.low)} to "
             f"{thousands(found.high)})."

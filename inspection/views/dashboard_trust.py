@@ -1,4 +1,4 @@
-"""Figures of trust: are the chances honest, and are photos still like those that the models know?"""
+"""Figures of trust: are chances honest, and are photos still like those that the models know?"""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ DRIFTS = (
         "Sharpness of photos",
         "log_sharpness",
         "Has the lens become dirty or loose?",
-        "Mean logarithm of sharpness: variance of the Laplacian by variance of brightness. Lower is "
+        "Mean logarithm of sharpness: variance of the Laplacian by that of brightness. Lower is "
         "more blurred.",
     ),
     (

@@ -12,6 +12,13 @@ from inspection.access import MemberRequest, member_required
 from inspection.selectors.inspections import latest
 from inspection.selectors.plans import active_plans
 
+ORIGINS = (
+    ("line", "Line", "Line 3"),
+    ("shift", "Shift", "Night"),
+    ("supplier", "Supplier", "Whose parts"),
+    ("product", "Product", "Article or model"),
+)
+
 
 @require_safe
 @member_required()
@@ -20,6 +27,7 @@ def upload(request: MemberRequest) -> HttpResponse:
     context = {
         "plans": active_plans(request.membership.site),
         "latest": latest(request.membership.site),
+        "origins": ORIGINS,
         "max_file_bytes": settings.MAX_FILE_BYTES,
     }
     return render(request, "upload/upload.html", context)

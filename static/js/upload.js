@@ -47,7 +47,7 @@ function token() {
 
 function options() {
   const chosen = { wants_report: $("wants_report").checked };
-  for (const name of ["plan", "reference", "note"]) if ($(name).value.trim()) chosen[name] = $(name).value.trim();
+  for (const name of ["plan", "reference", "note", "line", "shift", "supplier", "product"]) if ($(name).value.trim()) chosen[name] = $(name).value.trim();
   return chosen;
 }
 

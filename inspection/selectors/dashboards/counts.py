@@ -81,7 +81,7 @@ def spans(by_day: Iterable[tuple[date, Counts]], wanted: DashboardFilter) -> lis
 
 def _begin(day: date, subgroup: str) -> date:
     if subgroup == "week":
-        return day - timedelta(days=min(day.weekday(), (day - date.min).days))
+        return day - timedelta(days=day.weekday())
     return day.replace(day=1) if subgroup == "month" else day
 
 

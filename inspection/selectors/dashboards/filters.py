@@ -99,10 +99,12 @@ def _dates(query: Mapping[str, str]) -> tuple[date, date, str]:
     for name in ("since", "until"):
         text = query.get(name, "").strip()
         try:
-            found[name] = date.fromisoformat(text) if text else None
+            found[name] = _within_reason(date.fromisoformat(text)) if text else None
         except ValueError:
             found[name] = None
-            problems.append(f"“{text[:20]}” is no date. Write it like 2026-03-31.")
+            problems.append(
+                f"“{text[:20]}” is no date between 1970 and 2999. Write it like 2026-03-31."
+            )
     until = found["until"] or today
     since = found["since"] or _before(until, DEFAULT_DAYS - 1)
     if since > until:
@@ -114,8 +116,14 @@ def _dates(query: Mapping[str, str]) -> tuple[date, date, str]:
     return since, until, " ".join(problems)
 
 
+def _within_reason(day: date) -> date:
+    if not 1970 <= day.year <= 2999:
+        raise ValueError
+    return day
+
+
 def _before(day: date, days: int) -> date:
-    return day - timedelta(days=min(days, (day - date.min).days))
+    return day - timedelta(days=days)
 
 
 def slice_of(wanted: DashboardFilter, split: str = "") -> Slice:

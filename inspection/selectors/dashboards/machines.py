@@ -10,10 +10,10 @@ from django.db.models import Avg, Sum
 from pgvector.django import CosineDistance
 
 from inspection.models import CalibrationDay, EngineDay, LatencyDay, PhotoDay
+from inspection.models.rollup import BINS
 from inspection.models.site import Site
 from inspection.selectors.dashboards.counts import of_dates
 from inspection.selectors.dashboards.filters import DashboardFilter
-from inspection.services.rollups.queries import BINS
 from models_runtime.spc.histogram import quantile
 
 BASELINE_DAYS = 20

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -138,7 +139,7 @@ def _in_a_row(marked: Iterable[tuple[UUID, str, date]]) -> Iterator[Days]:
 
 def _count(days: Days) -> None:
     here = ZoneInfo(settings.TIME_ZONE)
-    told = {
+    told: dict[str, Any] = {
         "site": days.site_id,
         "tz": settings.TIME_ZONE,
         "first": days.first,
@@ -159,14 +160,13 @@ def _count(days: Days) -> None:
             _sum_up_months(cursor, told)
 
 
-def _sum_up_months(cursor: object, told: dict[str, object]) -> None:
-    execute = cursor.execute  # type: ignore[attr-defined]
-    execute(
+def _sum_up_months(cursor: Any, told: dict[str, Any]) -> None:
+    cursor.execute(
         """DELETE FROM inspection_heatday WHERE site_id = %(site)s AND is_month
         AND day >= date_trunc('month', %(first)s::date) AND day <= %(last)s""",
         told,
     )
-    execute(queries.HEAT_OF_MONTHS, told)
+    cursor.execute(queries.HEAT_OF_MONTHS, told)
 
 
 def _told(site_ids: set[UUID]) -> None:

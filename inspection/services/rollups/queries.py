@@ -6,11 +6,11 @@ Parameters: site, tz (the time zone whose days are meant), start and end (moment
 # ruff: noqa: S608  nothing from outside is put into these texts; values go as parameters
 from __future__ import annotations
 
+from inspection.models.rollup import BINS
 from models_runtime.spc.histogram import RATIO, SMALLEST
 
 BREAK_S = 300
 """A longer pause between two verdicts of a person counts as a break."""
-BINS = 20
 
 _DAY = "(unit.created_at AT TIME ZONE %(tz)s)::date"
 _UNIT = "inspection_inspection AS unit"

@@ -154,6 +154,19 @@ def make_inspection(
     return inspection
 
 
+def make_version(plan: m.Plan, number: int = 1) -> m.ModelVersion:
+    """A learnt version that is offered."""
+    made = m.TrainingSet.objects.create(
+        site=plan.site, plan=plan, plan_version=plan.current, digest="d" * 64,
+        counts={"train": 0, "held": 0, "gold": 0, "findings": 0},
+    )  # fmt: skip
+    return m.ModelVersion.objects.create(
+        site=plan.site, plan=plan, number=number, training_set=made, bases={"vlm": "test"},
+        catalogue="c" * 64, digest="d" * 64, tensors_key="t", plain_key="p",
+        figures={"parts": {}, "heads": {}},
+    )  # fmt: skip
+
+
 def _outside(world: Screens) -> dict[str, Any]:
     """What goes out: connector, ticket, delivery, an action that waits, what arrived."""
     site, finding = world.site, world.findings[0]
@@ -202,11 +215,13 @@ def make_screens() -> Screens:
     golden = m.GoldenPhoto.objects.create(
         site=site, plan=plan, image_key=stored(jpeg()), sha256="a" * 64, name="sound.jpg"
     )
+    learned = make_version(plan)
     upload = m.Upload.objects.create(
         site=site, client_key="k", name="lid.jpg", size_bytes=10, chunk_bytes=4_000_000
     )
     token, text = create_token(memberships["admin"], "Camera")
     world.extra = {"golden": golden, "upload": upload, "token": token, "token_text": text}
+    world.extra |= {"learned": learned}
     world.extra |= _outside(world)
     return world
 

@@ -109,8 +109,8 @@ class ModelVersion(SiteModel):
     was fitted on, and ``catalogue`` the defect catalogue (SHA-256); for others it does not hold.
 
     The files lie in the storage under ``tensors_key`` and ``plain_key``; ``digest`` is theirs.
-    ``previous``: what was live before it, to which one goes back. ``shadow_since``: it also looks at
-    live photos, without any effect, since then.
+    ``previous``: what was live before it, to which one goes back. ``shadow_since``: since then it
+    also looks at live photos, without any effect.
     """
 
     plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="learned_versions")
@@ -221,8 +221,9 @@ class PhotoReading(SiteModel):
 
 class ComparedUnit(SiteModel):
     """A judged unit under the old and the new version. ``verdict``: what people decided. ``old``,
-    ``new``: what either says (``inspection.services.learning_replay.Answer`` as JSON). ``findings``:
-    how many rejected findings came back, went, and how many confirmed ones were lost."""
+    ``new``: what either says (``inspection.services.learning_replay.Answer`` as JSON).
+    ``findings``: how many rejected findings came back, went, and how many confirmed ones were lost.
+    """
 
     version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="compared")
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="+")

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from inspection.models import AttributeValue, Photo, PlanVersion, Run
 from inspection.models.choices import StepName
 from inspection.models.plan import EMBEDDING_SIZE
+from inspection.pipeline.learned import LearnedRef, pin, runtime_with
 from inspection.pipeline.photos import PhotoRef, pixels, usable_photos
-from inspection.pipeline.runtime import runtime
 from inspection.pipeline.step import Step, Trace, traced
 from models_runtime.contracts import AttributeResult, Extraction
 from models_runtime.plans import PlanSpec
 
 if TYPE_CHECKING:
     from models_runtime.inspector import Done
+    from models_runtime.runtime import Runtime
 
 TOGETHER = 8
 """Photos in one pass; more would only hold more pixels in memory."""
@@ -28,11 +29,13 @@ NO_PLAN = "There is no plan to go by yet."
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The plan, the unit's photos and the operator's words about it."""
+    """The plan, the unit's photos, the operator's words about it, and the site's own version of the
+    models that judges it."""
 
     plan: PlanSpec
     photos: tuple[PhotoRef, ...]
     note: str = ""
+    learned: LearnedRef | None = None
 
 
 Answers = dict[UUID, Extraction]
@@ -58,7 +61,8 @@ def _spec(version_id: UUID) -> PlanSpec:
 
 
 def load(run: Run) -> Asked:
-    return Asked(plan_of(run), usable_photos(run), run.inspection.note)
+    plan = plan_of(run)
+    return Asked(plan, usable_photos(run), run.inspection.note, pin(run, plan))
 
 
 def compute(asked: Asked) -> tuple[Answers, Trace]:
@@ -67,10 +71,14 @@ def compute(asked: Asked) -> tuple[Answers, Trace]:
 
 
 def compute_many(units: Sequence[Asked]) -> list[tuple[Answers, Trace]]:
-    """Units of one plan, their photos in as few passes as can be."""
-    photos = [(ref, asked.note) for asked in units for ref in asked.photos]
-    done = _extract(units[0].plan, photos)
-    return [_answered(asked.photos, list(islice(done, len(asked.photos)))) for asked in units]
+    """Units of one plan, their photos in as few passes as can be: those that one version judges."""
+    made = []
+    for learned, some in groupby(units, key=lambda asked: asked.learned):
+        same = list(some)
+        photos = [(ref, asked.note) for asked in same for ref in asked.photos]
+        done = _extract(runtime_with(learned), same[0].plan, photos)
+        made += [_answered(one.photos, list(islice(done, len(one.photos)))) for one in same]
+    return made
 
 
 def _answered(
@@ -81,13 +89,15 @@ def _answered(
     return answers, traced([one.record for one in done], output)
 
 
-def _extract(plan: PlanSpec, photos: Sequence[tuple[PhotoRef, str]]) -> Iterator[Done[Extraction]]:
+def _extract(
+    engines: Runtime, plan: PlanSpec, photos: Sequence[tuple[PhotoRef, str]]
+) -> Iterator[Done[Extraction]]:
     from models_runtime.inspector import extract_photos
 
     for first in range(0, len(photos), TOGETHER):
         some = photos[first : first + TOGETHER]
         seen = [replace(pixels(ref), note=note) for ref, note in some]
-        yield from extract_photos(runtime(), seen, plan)
+        yield from extract_photos(engines, seen, plan)
 
 
 def _plain(extraction: Extraction) -> dict[str, object]:

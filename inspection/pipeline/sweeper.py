@@ -40,6 +40,7 @@ def sweep() -> dict[str, int]:
         "chunks": uploads.tidy_up,
         "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
+        "learning": _wake_learning,
         "counts": rollups.count_when_rested,
     }
     return {name: _carefully(name, job) for name, job in jobs.items()}
@@ -157,3 +158,14 @@ def _send_deliveries() -> int:
     from inspection.actions.deliveries import send_due
 
     return int(send_due() or 0)
+
+
+def _wake_learning() -> int:
+    """Jobs that learn, and versions in the shadow that have not seen the newest runs."""
+    from inspection.services import learning_jobs, learning_shadow
+
+    jobs, shadows = learning_jobs.due_jobs(), learning_shadow.due_versions()
+    if not (jobs or shadows) or _waiting(learning_jobs.QUEUE):
+        return 0
+    woken = [learning_jobs.wake_job(job) for job in jobs]
+    return sum([*woken, *(learning_shadow.wake_shadow(version) for version in shadows)])

@@ -11,6 +11,7 @@ from inspection.models import AttributeValue, Inspection, Run
 from inspection.models.choices import InspectionStatus, PhotoStatus, StepName
 from inspection.models.plan import EMBEDDING_SIZE
 from inspection.pipeline.extract import NO_PLAN, output_of, plan_of, saved_extractions
+from inspection.pipeline.learned import LearnedRef, pinned, runtime_with
 from inspection.pipeline.runtime import runtime
 from inspection.pipeline.segment import saved_doubts
 from inspection.pipeline.settle import in_force
@@ -38,12 +39,13 @@ class Dialled:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What triage looks at, why the models would only be guessing, if so, and the plan's risk dial
-    where one is set."""
+    """What triage looks at, why the models would only be guessing, if so, the plan's risk dial
+    where one is set, and the site's own version of the models that judges the unit."""
 
     seen: TriageInput
     doubts: tuple[str, ...]
     dialled: Dialled | None = None
+    learned: LearnedRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def load(run: Run) -> Case:
         photo_area_px=max(1, sum(width * height for width, height in sizes)),
     )
     whys = tuple(dict.fromkeys(why for one in doubts for why in one.reasons))
-    return Case(seen, whys, _dialled(run, seen))
+    return Case(seen, whys, _dialled(run, seen), pinned(run))
 
 
 def _dialled(run: Run, seen: TriageInput) -> Dialled | None:
@@ -121,7 +123,7 @@ def compute_many(cases: Sequence[Case]) -> list[tuple[Judged, Trace]]:
     """Each case by itself; the texts of all are embedded in one pass, which is what takes time."""
     from models_runtime.inspector import case_text, embed_texts, triage_case
 
-    done = [triage_case(runtime(), case.seen) for case in cases]
+    done = [triage_case(runtime_with(case.learned), case.seen) for case in cases]
     told = [
         (case.seen.plan, case.seen.attributes, case.seen.findings, one.value)
         for case, one in zip(cases, done, strict=True)

@@ -39,7 +39,7 @@ FOLDS = 5
 FEWEST = 20
 """Labels from which a calibration map is fitted, ``FEWEST_OF_A_KIND`` or more of each kind."""
 FEWEST_OF_A_KIND = 5
-FEWEST_FOR_WEIGHTS = 40
+FEWEST_FOR_WEIGHTS = 30
 MOST_DIRECTIONS = 64
 SLOPE, OFFSET, TYPE = 0.25, 2.0, 1.0
 """Variances of the priors, in log odds squared (of the slope: per unit of log odds, squared)."""
@@ -195,7 +195,7 @@ def fit_severity_head(labels: Sequence[CaseLabel]) -> tuple[SeverityHead, Choice
 def enough(truth: Flags, fewest: int = FEWEST) -> bool:
     """Whether there are labels enough of both kinds to learn from."""
     positive = int(truth.sum())
-    return len(truth) >= fewest and min(positive, len(truth) - positive) >= FEWEST_OF_A_KIND
+    return bool(len(truth) >= fewest and min(positive, len(truth) - positive) >= FEWEST_OF_A_KIND)
 
 
 def _enough_cases(truth: Any) -> bool:
@@ -218,12 +218,12 @@ def _columns_of(
     odds = np.array([log_odds(chance) for _, chance, _, _ in rows], np.float64)
     more = np.array(told, np.float64).reshape(len(rows), len(told[0]) if told else 0)
     fixed = np.column_stack([odds, np.ones(len(rows)), more])
-    width = len(rows[0][2]) if rows else 0
+    traits = np.array([traits for _, _, traits, _ in rows], np.float64)
     return _Columns(
         offset=odds,
         fixed=fixed,
         variances=np.array([SLOPE, OFFSET, *[TYPE] * (fixed.shape[1] - 2)]),
-        features=np.array([traits for _, _, traits, _ in rows], np.float64).reshape(len(rows), width),
+        features=traits.reshape(len(rows), len(rows[0][2]) if rows else 0),
         truth=np.array([truth for *_, truth in rows], np.bool_),
         units=tuple(unit for unit, *_ in rows),
     )
@@ -311,7 +311,7 @@ def _simplest(losses: dict[str, Numbers]) -> str:
 def _is_better(one: Numbers, than: Numbers) -> bool:
     gain = than - one
     error = float(gain.std(ddof=1)) / len(gain) ** 0.5
-    return float(gain.mean()) > max(error, 1e-9)
+    return bool(float(gain.mean()) > max(error, 1e-9))
 
 
 def _kept(weights: Numbers) -> Floats:

@@ -71,8 +71,8 @@ def test_more_corrections_bring_more() -> None:
     test = site.labels(2000)
     for count in (0, 40, 160, 640):
         right.append(judged(fit_defect_head(site.labels(count))[0], test)[0])
-    assert right[0] < right[1] < right[3]
-    assert right[2] < right[3] + 0.02
+    assert right[0] - 0.02 < right[1] < right[2] < right[3] + 0.02
+    assert right[3] > right[0] + 0.15
 
 
 @given(CHANCES, st.lists(st.floats(-3, 3), min_size=4, max_size=4))

@@ -195,7 +195,7 @@ def figure(value: float, unit: str) -> str:
     return f"{text} {unit}".strip()
 
 
-BAR_WIDTH, BAR_LEFT, BAR_RIGHT, BAR_STEP = 720, 190, 128, 30
+BAR_WIDTH, BAR_LEFT, BAR_RIGHT, BAR_STEP = 720, 190, 140, 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ control charts for attributes", where units of a day are more alike than chance 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def _sigma_z(zs: Sequence[float]) -> float:
     """Spread of the standardised points by their moving range (Laney 2002); 1 if they're few."""
     if len(zs) < 2:
         return 1.0
-    ranges = [abs(after - before) for before, after in zip(zs, zs[1:], strict=False)]
+    ranges = [abs(after - before) for before, after in itertools.pairwise(zs)]
     return sum(ranges) / len(ranges) / D2
 
 

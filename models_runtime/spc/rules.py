@@ -7,6 +7,7 @@ deviations, so that they hold for subgroups of different sizes too.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -49,13 +50,13 @@ def _one_side(zs: Sequence[float]) -> bool:
 
 
 def _trend(zs: Sequence[float]) -> bool:
-    steps = [after - before for before, after in zip(zs, zs[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(zs)]
     return all(step > 0 for step in steps) or all(step < 0 for step in steps)
 
 
 def _alternating(zs: Sequence[float]) -> bool:
-    steps = [after - before for before, after in zip(zs, zs[1:], strict=False)]
-    return all(one * two < 0 for one, two in zip(steps, steps[1:], strict=False))
+    steps = [after - before for before, after in itertools.pairwise(zs)]
+    return all(one * two < 0 for one, two in itertools.pairwise(steps))
 
 
 def _within_one(zs: Sequence[float]) -> bool:

@@ -4,8 +4,8 @@
     python -m tests.benchmarks.dashboards seeded-million     (on the same LOUPE_STATE)
 
 Through all of Django but the socket: middleware, database, templates. Each address is asked
-once to warm up and then ROUNDS times; the addresses take turns, so that a busy minute of the machine
-hits all of them.
+once to warm up and then ROUNDS times; the addresses take turns, so that a busy minute of the
+machine hits all of them.
 """
 
 from __future__ import annotations

@@ -70,6 +70,8 @@ def pin(run: Run, plan: PlanSpec) -> LearnedRef | None:
 
 def pinned(run: Run) -> LearnedRef | None:
     """The version that this run's extraction was judged by."""
+    if run.learned_id is None:
+        return None
     row: ModelVersion | None = ModelVersion.objects.filter(pk=run.learned_id).first()
     return ref_of(row) if row else None
 

@@ -63,7 +63,7 @@ def start(membership: Membership, plan: Plan) -> LearningJob:
 
 def start_for(plan: Plan, user: User | None) -> LearningJob:
     """The same for the command line, where nobody is signed in."""
-    if plan.current_id is None or not plan.current.parsed().defects:
+    if plan.current is None or not plan.current.parsed().defects:
         raise LearningRefusedError("The plan has no defect catalogue yet. Write one first.")
     try:
         with transaction.atomic():

@@ -247,7 +247,7 @@ def _left_out_cases(
     engine = runtime().triagers()[0].load()
     if not isinstance(engine, Correctable):
         return []
-    folds = folds_of([unit.key for unit in units], FOLDS) if units else []
+    folds = folds_of([unit.key for unit in units], FOLDS).tolist()
     made = []
     for fold in range(FOLDS):
         others = [unit for unit, its in zip(units, folds, strict=True) if its != fold]
@@ -327,7 +327,7 @@ def _training_set(job: LearningJob, units: Sequence[JudgedUnit]) -> TrainingSet:
     made: TrainingSet = TrainingSet.objects.create(
         site_id=job.site_id,
         plan=job.plan,
-        plan_version=job.plan.current,
+        plan_version_id=job.plan.current_id,
         digest=_digest(rows, units),
         counts=counts,
     )
@@ -422,7 +422,7 @@ def _keep(job: LearningJob, delta: Delta, told: dict[str, Any], plan: PlanSpec) 
         site_id=job.site_id,
         plan=job.plan,
         number=last + 1,
-        training_set=job.training_set,
+        training_set_id=job.training_set_id,
         bases=dict(delta.bases),
         catalogue=catalogue_of(plan),
         digest=digest,

@@ -47,7 +47,7 @@ def roll_back(membership: Membership, version: ModelVersion) -> ModelVersion | N
     locked, live = _locked(membership, version)
     if live is None or live.pk != locked.pk:
         raise LearningRefusedError("This version is not live any more. Reload the page.")
-    before = ModelVersion.objects.filter(pk=locked.previous_id).first()
+    before: ModelVersion | None = locked.previous
     _set(locked, membership, VersionStatus.ROLLED_BACK)
     if before is not None:
         _set(before, membership, VersionStatus.LIVE)

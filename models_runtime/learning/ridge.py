@@ -8,6 +8,7 @@ are the nearer it stays. Newton's method; the loss is convex, so there is one so
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -131,9 +132,13 @@ def directions(rows: Numbers, most: int) -> Directions:
 
 def folds_of(groups: Sequence[str], count: int) -> Places:
     """A fold (cases,) for each case; those of one group share theirs. The same for the same groups,
-    in whatever order they come."""
-    order = {group: place % count for place, group in enumerate(sorted(set(groups)))}
+    in whatever order they come. By a hash: what is made in turn may repeat every few units."""
+    order = {group: n % count for n, group in enumerate(sorted(set(groups), key=_hash))}
     return np.array([order[group] for group in groups], np.int64)
+
+
+def _hash(group: str) -> bytes:
+    return hashlib.sha256(group.encode()).digest()
 
 
 def log_losses(chances: Numbers, truth: Flags) -> Numbers:

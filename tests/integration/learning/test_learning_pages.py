@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -26,13 +27,18 @@ def client(manager: Membership) -> Client:
 
 
 def test_from_the_first_look_to_a_live_version_and_back(
-    client: Client, world: World, eyes: Eyes, judged: Judged
+    client: Client,
+    world: World,
+    eyes: Eyes,
+    judged: Judged,
+    django_capture_on_commit_callbacks: Any,
 ) -> None:
     first = client.get(PAGE).content.decode()
     assert "No version yet" in first
     assert "30 more judged units" in first
-    judged.units(60)
-    assert client.post(f"{PAGE}start/").status_code == 302
+    judged.units(75)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.post(f"{PAGE}start/").status_code == 302
     job = LearningJob.objects.get()
     assert (learning_jobs.LEARN, str(job.pk), "vision") in world.woken.sent
     assert "Learning is under way" in client.get(PAGE).content.decode()
@@ -67,7 +73,7 @@ def test_the_command_learns_and_says_what_came_of_it(
 ) -> None:
     with pytest.raises(CommandError, match="Too few verdicts yet"):
         call_command("learn", plan="lids", stdout=StringIO())
-    judged.units(60)
+    judged.units(75)
     said = StringIO()
     call_command("learn", plan="lids", stdout=said)
     assert "Version 1 is offered." in said.getvalue()

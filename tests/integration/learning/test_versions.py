@@ -28,7 +28,7 @@ DIRT, HOLE = (10, 40, 60, 90), (140, 40, 190, 90)
 
 @pytest.fixture
 def offered(world: World, eyes: Eyes, judged: Judged, manager: Membership) -> ModelVersion:
-    judged.units(60)
+    judged.units(75)
     job = learning_jobs.start(manager, world.plan)
     version = learning_jobs.run_to_end(job.pk, lambda now: None).version
     assert version is not None

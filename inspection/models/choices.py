@@ -110,6 +110,7 @@ class ReviewKind(models.TextChoices):
     REJECT_FINDING = "reject_finding", "Rejected the finding"
     CHANGE_FINDING = "change_finding", "Changed the finding"
     DISPOSITION = "disposition", "Decided the disposition"
+    UNDO = "undo", "Took a verdict back"
 
 
 class ActionStatus(models.TextChoices):
@@ -185,3 +186,26 @@ class JudgementPart(models.TextChoices):
 class MentionKind(models.TextChoices):
     MENTION = "mention", "named you"
     REPLY = "reply", "answered"
+
+
+class ReviewReason(models.TextChoices):
+    """Why a person is asked; each is a queue. ``inspection.services.queue`` puts units there."""
+
+    LOW_CONFIDENCE = "low_confidence", "Low confidence"
+    DISAGREEMENT = "disagreement", "Disagreement"
+    OUT_OF_DISTRIBUTION = "out_of_distribution", "Unlike known photos"
+    SEVERITY = "severity", "Severity"
+    SAMPLED = "sampled", "Sampled auto-pass"
+    SECOND_REVIEW = "second_review", "Second review"
+    GOLD = "gold", "Gold unit"
+    DISPUTE = "dispute", "Dispute"
+    ASKED = "asked", "Asked for"
+
+
+class TaskStatus(models.TextChoices):
+    """OPEN; PAUSED while the models look at the unit again; DONE by a person, or WITHDRAWN."""
+
+    OPEN = "open", "Open"
+    PAUSED = "paused", "Models look again"
+    DONE = "done", "Done"
+    WITHDRAWN = "withdrawn", "Withdrawn"

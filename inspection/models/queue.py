@@ -42,10 +42,10 @@ class ReviewTask(SiteModel):
 
     A review is worth ``risk`` × ``uncertainty`` × 2^(days waited). The order that this gives does
     not change as time goes by, so that ``rank`` (its binary logarithm without the common part) is
-    kept in an index. ``held_by`` has it until ``held_until``, ``claim`` counts the times that it was
+    kept in an index. ``held_by`` has it until ``held_until``, ``claim`` counts how often it was
     taken. ``assigned_to``: for this person only. ``not_for``: whose word it is to be compared with.
-    ``passed_by`` doesn't want it before ``passed_until``. ``settled_with`` is the verdict that ended
-    it, empty where it ended otherwise.
+    ``passed_by`` doesn't want it before ``passed_until``. ``settled_with`` is the verdict that
+    ended it, empty where it ended otherwise.
     """
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="tasks")
@@ -94,7 +94,9 @@ class ReviewTask(SiteModel):
             ),
             models.UniqueConstraint(
                 fields=["inspection"],
-                condition=Q(status__in=["open", "paused"], reason__in=[r.value for r in FIRST_LOOK]),
+                condition=Q(
+                    status__in=["open", "paused"], reason__in=[r.value for r in FIRST_LOOK]
+                ),
                 name="task_one_first_look",
             ),
             models.UniqueConstraint(
@@ -110,7 +112,9 @@ class ReviewTask(SiteModel):
         ]
         indexes = [
             models.Index(fields=["site", "-rank"], name="task_worth", condition=_OPEN),
-            models.Index(fields=["site", "plan", "-rank"], name="task_worth_of_plan", condition=_OPEN),
+            models.Index(
+                fields=["site", "plan", "-rank"], name="task_worth_of_plan", condition=_OPEN
+            ),
             models.Index(
                 fields=["site", "reason", "-rank"], name="task_worth_of_reason", condition=_OPEN
             ),

@@ -61,7 +61,7 @@ class Review(SiteModel):
                 fields=["site", "-created_at"],
                 name="review_rejections",
                 condition=Q(kind="reject_finding"),
-            )
+            ),
         ]
         triggers = [
             pgtrigger.Protect(

@@ -314,6 +314,8 @@ def _check_enough(units: Sequence[JudgedUnit]) -> None:
 
 
 def _training_set(job: LearningJob, units: Sequence[JudgedUnit]) -> TrainingSet:
+    version = job.plan.current
+    assert version is not None, "verdicts are only there where a version judged"
     rows = [row for unit in units for row in _examples(unit)]
     runs = _runs_before({row["inspection"] for row in rows})
     for row in rows:
@@ -327,7 +329,7 @@ def _training_set(job: LearningJob, units: Sequence[JudgedUnit]) -> TrainingSet:
     made: TrainingSet = TrainingSet.objects.create(
         site_id=job.site_id,
         plan=job.plan,
-        plan_version_id=job.plan.current_id,
+        plan_version=version,
         digest=_digest(rows, units),
         counts=counts,
     )
@@ -410,6 +412,7 @@ def _digest(rows: Sequence[dict[str, Any]], units: Sequence[JudgedUnit]) -> str:
 
 def _keep(job: LearningJob, delta: Delta, told: dict[str, Any], plan: PlanSpec) -> ModelVersion:
     """Store the files and the row. A slice that is done again writes a further number."""
+    assert job.training_set is not None, "labels are gathered before anything is fitted"
     weights, plain = delta.files()
     digest = digest_of(weights, plain)
     folder = f"learned/{job.site_id}/{job.pk}/{digest[:16]}"
@@ -422,7 +425,7 @@ def _keep(job: LearningJob, delta: Delta, told: dict[str, Any], plan: PlanSpec) 
         site_id=job.site_id,
         plan=job.plan,
         number=last + 1,
-        training_set_id=job.training_set_id,
+        training_set=job.training_set,
         bases=dict(delta.bases),
         catalogue=catalogue_of(plan),
         digest=digest,

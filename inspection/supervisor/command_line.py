@@ -44,8 +44,10 @@ def servers_for(arguments: Sequence[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, by an exception; what is set otherwise,
-    as by nohup, stays."""
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, by an exception.
+
+    What is set otherwise, as by nohup, stays.
+    """
     numbers = (signal.SIGTERM, signal.SIGHUP)
     taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:

@@ -39,7 +39,7 @@ class ViewStyle:
 
 
 STYLES: dict[str, ViewStyle] = {
-    "garment": ViewStyle(0.40, 12.0, colour=0.3, cutout=0.25),
+    "garment": ViewStyle(0.60, 10.0, colour=0.25, cutout=0.2),
     "grocery": ViewStyle(0.45, 10.0, colour=0.15, cutout=0.2),
     "solar": ViewStyle(0.60, 2.0, any_way_up=True, colour=0.2),
     "road": ViewStyle(0.30, 3.0, colour=0.3),

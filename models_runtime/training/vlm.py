@@ -59,12 +59,12 @@ LESSONS: dict[str, tuple[Lesson, ...]] = {
         Lesson("grocery", False, 32, 0.16),
     ),
     "places": (
-        Lesson("solar", True, 8, 0.60),
-        Lesson("garment", True, 8, 0.10),
-        Lesson("wall", True, 8, 0.10),
-        Lesson("road", True, 8, 0.06),
-        Lesson("cookie", True, 8, 0.07),
-        Lesson("toy", True, 8, 0.04),
+        Lesson("solar", True, 8, 0.50),
+        Lesson("garment", True, 8, 0.14),
+        Lesson("wall", True, 8, 0.12),
+        Lesson("road", True, 8, 0.07),
+        Lesson("cookie", True, 8, 0.09),
+        Lesson("toy", True, 8, 0.05),
         Lesson("grocery", True, 8, 0.03),
     ),
     "checks": (Lesson("station", True, 12, 1.0),),
@@ -78,7 +78,7 @@ GROUP_SHARE = {"meaning": 1.0, "places": 0.5, "checks": 0.25, "world": 0.2}
 TEACH: dict[str, tuple[dict[str, float], float]] = {
     "both": (GROUP_SHARE, 0.0),
     "shows": ({"meaning": 1.0, "world": 0.25}, 0.4),
-    "finds": ({"places": 1.0, "checks": 0.5}, 0.0),
+    "finds": ({"places": 1.0, "checks": 0.7}, 0.0),
 }
 """What a run teaches, as ``Recipe.groups`` and ``Recipe.mix``. The shipped networks began as one
 that learned both, and then each went on with its own."""

@@ -28,10 +28,10 @@ def failing(monkeypatch, *errors):
     left = list(errors)
     original = extract._extract
 
-    def extracted(plan, photos):
+    def extracted(engines, plan, photos):
         if left:
             raise left.pop(0)
-        return original(plan, photos)
+        return original(engines, plan, photos)
 
     monkeypatch.setattr(extract, "_extract", extracted)
 
@@ -185,6 +185,7 @@ def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, mon
         "decisions": 0,
         "deliveries": 0,
         "counts": 0,
+        "learning": 0,
     }
     assert world.run(inspection).status == "decided"
 

@@ -108,7 +108,7 @@ def test_a_failing_re_run_does_not_take_a_persons_decision_away(world, monkeypat
     person = make_member(world.site, Role.REVIEWER).user
     Inspection.objects.filter(pk=first.pk).update(decided_by=person)
 
-    def broken(plan, photos):
+    def broken(engines, plan, photos):
         raise FatalError("no weights")
 
     monkeypatch.setattr(extract, "_extract", broken)

@@ -17,13 +17,15 @@ from statistics import NormalDist
 
 FEWEST_FOR_AN_INTERVAL = 10
 """With fewer cases a large-sample interval would say more than is known."""
+NO_WIDTH = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
 class Kappa:
     """Agreement on ``cases`` labels. ``observed`` and ``expected`` are shares of equal labels, as
     seen and by chance. ``value`` is None where chance alone makes all labels equal (both used one
-    label only), interval and ``error`` also where cases are too few."""
+    label only), interval and ``error`` also where cases are too few, or where the large-sample
+    variance is 0 and so says nothing (one person used one label, or they never differed)."""
 
     cases: int
     observed: float
@@ -51,6 +53,8 @@ def cohen_kappa(pairs: Iterable[tuple[str, str]], confidence: float = 0.95) -> K
     if cases < FEWEST_FOR_AN_INTERVAL:
         return Kappa(cases, observed, expected, value)
     error = sqrt(_variance(shares, rows, columns, value, expected) / cases)
+    if error < NO_WIDTH:
+        return Kappa(cases, observed, expected, value)
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
     low, high = max(-1.0, value - reach), min(1.0, value + reach)
     return Kappa(cases, observed, expected, value, error, low, high)

@@ -102,7 +102,9 @@ async function openCatalogue() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if ($("catalogue")?.open && event.key === "d" && !event.ctrlKey && !event.metaKey) $("catalogue").close();
+  // Not the press that has opened it.
+  if (event.defaultPrevented || !$("catalogue")?.open || event.key !== "d" || event.ctrlKey || event.metaKey) return;
+  $("catalogue").close();
 });
 document.addEventListener("click", (event) => { if (event.target.closest?.("[data-open-catalogue]")) openCatalogue(); });
 

@@ -113,7 +113,7 @@ def test_a_comment_is_pinned_answered_and_resolved(
         expect(page.locator(f"#comment-{pinned.pk}.is-target")).to_be_visible()
         expect(page.locator(".pin")).to_be_visible()
         expect(page.get_by_role("link", name="Inbox", exact=True)).to_be_visible()
-        page.get_by_text("Answer", exact=True).click()
+        page.locator(".answer summary").click()
         page.get_by_role("textbox", name="Answer").fill("It is a dent.")
         page.get_by_role("button", name="Answer").click()
         expect(page.locator(".reply")).to_contain_text("It is a dent.")

@@ -71,6 +71,16 @@ def test_what_can_not_be_told_is_none() -> None:
     assert few.low is None
 
 
+def test_an_interval_without_width_is_not_told() -> None:
+    """One said the same of everything, or both always the same: the variance would be 0."""
+    constant = cohen_kappa([("accept", "accept")] * 8 + [("accept", "reject")] * 4)
+    assert constant is not None
+    assert (constant.value, constant.low) == (pytest.approx(0), None)
+    perfect = cohen_kappa([("accept", "accept")] * 8 + [("reject", "reject")] * 4)
+    assert perfect is not None
+    assert (perfect.value, perfect.high) == (pytest.approx(1), None)
+
+
 @given(PAIRS)
 def test_it_is_the_same_whoever_is_named_first(pairs: list[tuple[str, str]]) -> None:
     one = cohen_kappa(pairs)
@@ -81,7 +91,7 @@ def test_it_is_the_same_whoever_is_named_first(pairs: list[tuple[str, str]]) -> 
         assert two.value is None
         return
     assert one.value == pytest.approx(two.value)
-    assert one.error == (None if two.error is None else pytest.approx(two.error, abs=1e-9))
+    assert one.error == (None if two.error is None else pytest.approx(two.error, abs=1e-6))
 
 
 @given(PAIRS)
@@ -92,8 +102,8 @@ def test_it_lies_within_its_bounds_and_its_interval(pairs: list[tuple[str, str]]
         assert len({label for pair in pairs for label in pair}) == 1
         return
     assert -1 - 1e-9 <= kappa.value <= 1 + 1e-9
-    if len(pairs) >= FEWEST_FOR_AN_INTERVAL:
-        assert kappa.low is not None
+    if kappa.low is not None:
+        assert len(pairs) >= FEWEST_FOR_AN_INTERVAL
         assert kappa.high is not None
         assert kappa.low - 1e-9 <= kappa.value <= kappa.high + 1e-9
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 
 from inspection.models import (
+    ActionPlan,
     ActionStep,
     AttributeValue,
     Finding,
@@ -29,6 +32,8 @@ from models_runtime.plans import DefectType, PlanSpec
 from models_runtime.slm.policy import evaluate
 
 FINISHED = (StepStatus.DONE, StepStatus.SKIPPED, StepStatus.FAILED)
+ACTING = timedelta(minutes=2)
+"""How long a page looks out for what follows from a decision; the sweeper sees to it later too."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Evidence:
     reviews: list[Review]
     tickets: list[Ticket]
     actions: list[ActionStep]
+    is_acted_on: bool = True
     suggested: str = ""
     duplicates: list[Photo] = field(default_factory=list)
     timeline: list[TimelineRow] = field(default_factory=list)
@@ -108,8 +114,9 @@ class Evidence:
 
     @property
     def is_waiting_outside(self) -> bool:
-        """Whether a ticket is on its way."""
-        return any(ticket.status == "pending" for ticket in self.tickets)
+        """Whether a ticket is on its way, or workers are still to act on a fresh decision."""
+        on_its_way = any(ticket.status == "pending" for ticket in self.tickets)
+        return on_its_way or (not self.is_acted_on and _is_fresh(self.inspection.decided_at))
 
     @property
     def steps_done(self) -> int:
@@ -151,6 +158,7 @@ def gather(inspection: Inspection, viewer: User) -> Evidence:
         reviews=_reviews(inspection, viewer),
         tickets=list(inspection.tickets.select_related("connector", "finding")),
         actions=_actions(inspection),
+        is_acted_on=_is_acted_on(inspection),
         suggested=_by_policy(inspection, rows, spec),
         duplicates=[photo for photo in photos if photo.duplicate_of],
     )
@@ -174,6 +182,18 @@ def _earlier(inspection: Inspection, steps: list[StepRun]) -> EarlierRow | None:
 def _actions(inspection: Inspection) -> list[ActionStep]:
     rows = ActionStep.objects.filter(action_plan__run=inspection.current_run)
     return list(rows.select_related("finding", "approved_by"))
+
+
+def _is_acted_on(inspection: Inspection) -> bool:
+    """Whether a person's decision, if there is one, has been read by the planner of actions."""
+    if inspection.decided_at is None:
+        return True
+    plans = ActionPlan.objects.filter(run=inspection.current_run)
+    return bool(plans.filter(planned_at__gte=inspection.decided_at).exists())
+
+
+def _is_fresh(decided_at: datetime | None) -> bool:
+    return decided_at is not None and timezone.now() - decided_at < ACTING
 
 
 def _finding_row(number: int, finding: Finding, spec: PlanSpec | None) -> FindingRow:

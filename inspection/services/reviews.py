@@ -79,7 +79,7 @@ def change_finding(
     if type is not None and type != finding.type:
         change["type"] = _known_type(finding, type)
     if severity is not None and severity != finding.severity:
-        change["severity"] = _known_severity(severity)
+        change["severity"] = known_severity(severity)
     if len(change) == 1:
         raise ReviewRefusedError("Choose another class or severity first.")
     return _judge(membership, finding, ReviewKind.CHANGE_FINDING, change, client_key, comment)
@@ -96,13 +96,13 @@ def decide(
     """Settle what happens with the unit, and wake the actions that follow from it."""
     if disposition not in DispositionChoice.values:
         raise ReviewRefusedError("Choose accept, rework, reject or hold.")
-    locked = _lock(membership, inspection.pk)
-    if (known := _already(locked, client_key)) is not None:
+    locked = lock_unit(membership, inspection.pk)
+    if (known := already_said(locked, client_key)) is not None:
         return known
     if locked.status not in DECIDABLE:
         raise ReviewRefusedError("The models are still looking at it. Decide when they are done.")
     judging.take_turn(membership, locked)
-    review = _write(
+    review = write_verdict(
         membership,
         locked,
         kind=ReviewKind.DISPOSITION,
@@ -127,7 +127,7 @@ def _put_in_force(locked: Inspection, membership: Membership, disposition: str) 
         decided_at=timezone.now(),
     )
     if judging.round_of(locked) is not None:
-        _update_severity(locked)
+        update_severity(locked)
     transaction.on_commit(partial(wake_actions, locked.pk))
 
 
@@ -135,7 +135,7 @@ def _keep_waiting(locked: Inspection) -> None:
     """The word is sealed: the unit looks as if nobody had judged it, and no action goes out."""
     Inspection.objects.filter(pk=locked.pk).update(status=judging.status_while_sealed(locked))
     if Review.objects.filter(inspection=locked, finding__isnull=False).exists():
-        _update_severity(locked)
+        update_severity(locked)
 
 
 @transaction.atomic
@@ -148,13 +148,13 @@ def _judge(
     comment: str,
     reason: str = "",
 ) -> Review:
-    inspection = _lock(membership, finding.inspection_id)
-    if (known := _already(inspection, client_key)) is not None:
+    inspection = lock_unit(membership, finding.inspection_id)
+    if (known := already_said(inspection, client_key)) is not None:
         return known
     judging.take_turn(membership, inspection)
     current = Finding.objects.get(pk=finding.pk)
     before = {field: getattr(current, field) for field in change}
-    review = _write(
+    review = write_verdict(
         membership,
         inspection,
         kind=kind,
@@ -171,11 +171,11 @@ def _judge(
     }
     Finding.objects.filter(pk=finding.pk).update(**change, **kept)
     finding.refresh_from_db(fields=list(change))
-    _update_severity(inspection)
+    update_severity(inspection)
     return review
 
 
-def _lock(membership: Membership, inspection_id: UUID) -> Inspection:
+def lock_unit(membership: Membership, inspection_id: UUID) -> Inspection:
     """The inspection, for us alone until the end of the transaction."""
     if not membership.allows(Role.REVIEWER):
         raise ReviewRefusedError("Only reviewers judge. Ask an admin for the role.")
@@ -186,7 +186,8 @@ def _lock(membership: Membership, inspection_id: UUID) -> Inspection:
     return inspection
 
 
-def _already(inspection: Inspection, client_key: str) -> Review | None:
+def already_said(inspection: Inspection, client_key: str) -> Review | None:
+    """The verdict of a request that was heard before."""
     if not client_key or len(client_key) > 64:
         raise ReviewRefusedError("The request has no key of its own. Reload the page.")
     known: Review | None = Review.objects.filter(
@@ -195,7 +196,8 @@ def _already(inspection: Inspection, client_key: str) -> Review | None:
     return known
 
 
-def _write(membership: Membership, inspection: Inspection, **values: Any) -> Review:
+def write_verdict(membership: Membership, inspection: Inspection, **values: Any) -> Review:
+    """Add a verdict of this person; ``values`` are the columns of ``Review``."""
     values["comment"] = values["comment"].replace("\0", "").strip()[:2000]
     review: Review = Review.objects.create(
         site_id=membership.site_id, inspection=inspection, reviewer=membership.user, **values
@@ -203,7 +205,7 @@ def _write(membership: Membership, inspection: Inspection, **values: Any) -> Rev
     return review
 
 
-def _update_severity(inspection: Inspection) -> None:
+def update_severity(inspection: Inspection) -> None:
     """The unit is as bad as its worst finding that nobody rejected and that is not fixed."""
     standing = filter(is_standing, current_findings(inspection))
     severities = [finding.severity for finding in standing]
@@ -219,7 +221,8 @@ def _known_type(finding: Finding, type: str) -> str:
     return type
 
 
-def _known_severity(severity: str) -> str:
+def known_severity(severity: str) -> str:
+    """The severity, where it is one."""
     if severity not in SeverityChoice.values:
         raise ReviewRefusedError("Choose minor, major or critical.")
     return severity

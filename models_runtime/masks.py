@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from models_runtime import rle
 from models_runtime.contracts import Box, Mask
 
 
@@ -54,23 +55,9 @@ def length(mask: Mask) -> float:
 
 
 def _corners(mask: Mask) -> NDArray[np.float32]:
-    """Corners (n, 2) as x, y that have the mask's convex hull, without unpacking the mask.
-
-    A run goes down a column and may go on in the next ones.
-    """
-    height = mask.size[0]
-    edges = np.cumsum(np.asarray(_runs(mask.counts), dtype=np.int64))
-    stops = edges[1::2]
-    starts = edges[0::2][: len(stops)]
-    filled = stops > starts
-    x1, y1 = np.divmod(starts[filled], height)
-    x2, y2 = np.divmod(stops[filled] - 1, height)
-    far = x2 > x1
-    bottom, top = np.where(far, height, y2 + 1), np.where(far, 0, y1)
-    xs = (x1, x1 + 1, x1, x1 + 1, x2, x2 + 1, x2, x2 + 1)
-    # Columns between the first and the last are full: their corners are those at x1 + 1 and x2.
-    ys = (y1, top, bottom, bottom, bottom, y2 + 1, top, top)
-    return np.stack([np.concatenate(xs), np.concatenate(ys)], axis=1).astype(np.float32)
+    """Corners (n, 2) as x, y that have the mask's convex hull, without unpacking the mask."""
+    runs = np.asarray(_runs(mask.counts), dtype=np.int64)
+    return rle.corners(runs, mask.size[0]).astype(np.float32)
 
 
 def iou(left: Mask, right: Mask) -> float:

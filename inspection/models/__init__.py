@@ -9,6 +9,14 @@ from inspection.models.action import (
     ReceivedWebhook,
     Ticket,
 )
+from inspection.models.dispute import (
+    DisputeAnswer,
+    DisputeLink,
+    DisputeLook,
+    DisputePhoto,
+    DisputeStatement,
+    TryCount,
+)
 from inspection.models.finding import Finding
 from inspection.models.inspection import AttributeValue, Inspection, Photo
 from inspection.models.judging import (
@@ -68,6 +76,11 @@ __all__ = [
     "DefectDay",
     "Delivery",
     "DeliveryAttempt",
+    "DisputeAnswer",
+    "DisputeLink",
+    "DisputeLook",
+    "DisputePhoto",
+    "DisputeStatement",
     "EngineDay",
     "Finding",
     "GoldUnit",
@@ -105,6 +118,7 @@ __all__ = [
     "TicketDay",
     "TrainingExample",
     "TrainingSet",
+    "TryCount",
     "UnitDay",
     "Upload",
     "UploadChunk",

@@ -155,7 +155,7 @@ def _outermost(points: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
     change = np.flatnonzero(np.diff(ordered[:, 0]))
     places = np.concatenate([[0], change, change + 1, [len(ordered) - 1]])
-    return ordered[np.unique(places)]
+    return np.asarray(ordered[np.unique(places)])
 
 
 def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -71,6 +71,9 @@ ADDRESSES: dict[str, Expected] = {
     "inspections/<uuid:pk>/rerun/": act("manager", own=True),
     "inspections/<uuid:pk>/findings/<uuid:finding_pk>/": act("reviewer", own=True),
     "inspections/<uuid:pk>/cover": page(own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/": page(own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/state/": page(own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/masks/<uuid:finding_pk>/": page(own=True),
     "inspections/<uuid:pk>/comments/": page(own=True, post=True),
     "inspections/<uuid:pk>/catalogue/": page(own=True),
     "inspections/<uuid:pk>/gold/": act("manager", own=True),
@@ -169,6 +172,7 @@ def address(route: str, world: Screens) -> str:
     for name, value in {
         "<uuid:pk>": pk.get(first),
         "<uuid:finding_pk>": world.findings[0].pk,
+        "<uuid:photo_pk>": world.photo.pk,
         "<str:kind>": "view",
         "<slug:key>": key,
         "<slug:page>": "quality",

@@ -17,6 +17,7 @@ from inspection.models.dispute import (
     DisputeStatement,
     TryCount,
 )
+from inspection.models.drawing import Draft
 from inspection.models.finding import Finding
 from inspection.models.inspection import AttributeValue, Inspection, Photo
 from inspection.models.judging import (
@@ -81,6 +82,7 @@ __all__ = [
     "DisputeLook",
     "DisputePhoto",
     "DisputeStatement",
+    "Draft",
     "EngineDay",
     "Finding",
     "GoldUnit",

@@ -109,6 +109,7 @@ class ReviewKind(models.TextChoices):
     CONFIRM_FINDING = "confirm_finding", "Confirmed the finding"
     REJECT_FINDING = "reject_finding", "Rejected the finding"
     CHANGE_FINDING = "change_finding", "Changed the finding"
+    ADD_FINDING = "add_finding", "Added the finding"
     DISPOSITION = "disposition", "Decided the disposition"
     UNDO = "undo", "Took a verdict back"
 

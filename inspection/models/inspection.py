@@ -114,7 +114,8 @@ class Inspection(UnitContext, SiteModel):
 
 class Photo(SiteModel):
     """A photo of the unit. ``original_key`` keeps the bytes as sent; only re-encoded copies
-    without EXIF are served. ``exif`` is evidence for the site's own eyes."""
+    without EXIF are served. ``tiles_key`` is where the tiles lie of a photo that is larger than its
+    served copy, "" where there are none. ``exif`` is evidence for the site's own eyes."""
 
     inspection = models.ForeignKey(Inspection, on_delete=models.CASCADE, related_name="photos")
     position = models.PositiveIntegerField(default=0)
@@ -129,6 +130,7 @@ class Photo(SiteModel):
     original_key = models.CharField(max_length=200)
     view_key = models.CharField(max_length=200, blank=True)
     thumb_key = models.CharField(max_length=200, blank=True)
+    tiles_key = models.CharField(max_length=200, blank=True)
     exif = models.JSONField(default=dict)
     perceptual_hash = models.BigIntegerField(null=True)
     quality = models.JSONField(default=dict)

@@ -52,6 +52,7 @@ class FindingSource(StrEnum):
     GOLDEN = "golden"
     EARLIER = "earlier"
     PERSON = "person"
+    IMPORT = "import"
 
 
 class FindingHistory(StrEnum):

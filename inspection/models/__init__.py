@@ -60,6 +60,7 @@ from inspection.models.rollup import (
 )
 from inspection.models.run import Run, StepRun
 from inspection.models.site import ApiToken, Membership, Site, User
+from inspection.models.transfer import ExportJob, ImportedAnnotation, ImportJob
 from inspection.models.upload import Upload, UploadChunk
 
 __all__ = [
@@ -84,11 +85,14 @@ __all__ = [
     "DisputeStatement",
     "Draft",
     "EngineDay",
+    "ExportJob",
     "Finding",
     "GoldUnit",
     "GoldenPhoto",
     "Grade",
     "HeatDay",
+    "ImportJob",
+    "ImportedAnnotation",
     "Inspection",
     "Judgement",
     "JudgingRule",

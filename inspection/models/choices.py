@@ -101,6 +101,7 @@ class FindingSourceChoice(models.TextChoices):
     GOLDEN = "golden", "Golden reference"
     EARLIER = "earlier", "Earlier photo"
     PERSON = "person", "Person"
+    IMPORT = "import", "Imported annotation"
 
 
 class ReviewKind(models.TextChoices):

@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from inspection.access import MemberRequest, member_required
-from inspection.models import Finding, Inspection, Photo
+from inspection.forms.drawing import (
+    DraftSent,
+    SaveSent,
+    UnreadableError,
+    parsed,
+    storable_json,
+)
+from inspection.models import Draft, Finding, Inspection, Photo
 from inspection.models.choices import PhotoStatus, Role
 from inspection.selectors import drawing as reads
-from inspection.services import judging
+from inspection.services import drafts, drawing, judging
+from inspection.services.refusals import ReviewRefusedError
 
 VIEW_SIDE = 4096
 """Long side of the copy that is served (``inspection.pipeline.intake``)."""
@@ -97,7 +105,7 @@ def state(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
     return answer(
         {
             "findings": reads.shapes(found, photo, masks=with_masks),
-            "draft": None,
+            "draft": _draft(drafts.draft_of(request.membership, photo)),
             "earlier": reads.earlier_shapes(found, photo),
             "golden": reads.golden_views(found),
             "heat_url": None,
@@ -129,8 +137,73 @@ def answer(told: dict[str, Any], status: int = 200) -> JsonResponse:
     return JsonResponse(told, status=status, headers={"Cache-Control": NO_STORE})
 
 
-def is_json(request: HttpRequest) -> bool:
-    return (request.content_type or "").split(";")[0].strip() == "application/json"
+def refused(error: UnreadableError) -> JsonResponse:
+    told: dict[str, Any] = {"error": str(error)}
+    if error.index is not None:
+        told["index"] = error.index
+    return answer(told, error.status)
+
+
+def _draft(row: Draft | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {
+        "session": row.session,
+        "sequence": row.sequence,
+        "finding": str(row.finding_id) if row.finding_id else None,
+        "content": row.content,
+        "updated_at": row.updated_at.isoformat(),
+    }
+
+
+@require_http_methods(["GET", "HEAD", "PUT", "DELETE"])
+@member_required(Role.REVIEWER)
+def draft(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
+    """What this person has not saved yet: read, kept with every stroke, thrown away."""
+    _, photo = find(request, pk, photo_pk)
+    if request.method == "PUT":
+        return _keep(request, photo)
+    if request.method == "DELETE":
+        return _throw_away(request, photo)
+    return answer({"draft": _draft(drafts.draft_of(request.membership, photo))})
+
+
+def _keep(request: MemberRequest, photo: Photo) -> HttpResponse:
+    try:
+        sent = parsed(request, DraftSent)
+        if words := storable_json(sent.content):
+            raise UnreadableError(words)
+        kept = drafts.keep(request.membership, photo, **dict(sent))
+    except UnreadableError as error:
+        return refused(error)
+    except drafts.OtherPageError as error:
+        return answer({"error": str(error), "draft": _draft(error.draft)}, 409)
+    return answer({"sequence": kept.sequence, "session": kept.session})
+
+
+def _throw_away(request: MemberRequest, photo: Photo) -> HttpResponse:
+    session, sequence = request.GET.get("session", ""), request.GET.get("sequence", "")
+    known = int(sequence) if sequence.isdecimal() and len(sequence) < 16 else 0
+    gone = drafts.end(request.membership, photo, session.replace("\0", "")[:64], known)
+    return answer({"gone": gone}, 200 if gone else 409)
+
+
+@require_POST
+@member_required(Role.REVIEWER)
+def save(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
+    """Write down everything that was drawn, or nothing of it."""
+    found, photo = find(request, pk, photo_pk)
+    try:
+        sent = parsed(request, SaveSent)
+        drawing.save(request.membership, photo, sent.client_key, sent.changes, sent.draft)
+    except UnreadableError as error:
+        return refused(error)
+    except drawing.ConflictError as error:
+        now = reads.shapes(found, photo)
+        return answer({"error": str(error), "conflicts": error.findings, "findings": now}, 409)
+    except ReviewRefusedError as error:
+        return answer({"error": str(error), "conflicts": [], "findings": []}, 409)
+    return answer({"findings": reads.shapes(found, photo)})
 
 
 START = "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/"
@@ -138,5 +211,7 @@ START = "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/"
 urlpatterns = [
     path(START, page, name="draw"),
     path(f"{START}state/", state, name="draw-state"),
+    path(f"{START}draft/", draft, name="draw-draft"),
+    path(f"{START}save/", save, name="draw-save"),
     path(f"{START}masks/<uuid:finding_pk>/", mask, name="draw-mask"),
 ]

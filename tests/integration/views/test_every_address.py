@@ -73,6 +73,8 @@ ADDRESSES: dict[str, Expected] = {
     "inspections/<uuid:pk>/cover": page(own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/": page(own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/state/": page(own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/draft/": page("reviewer", own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/save/": act("reviewer", own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/masks/<uuid:finding_pk>/": page(own=True),
     "inspections/<uuid:pk>/comments/": page(own=True, post=True),
     "inspections/<uuid:pk>/catalogue/": page(own=True),

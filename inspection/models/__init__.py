@@ -42,6 +42,13 @@ from inspection.models.learning import (
 from inspection.models.plan import GoldenPhoto, Plan, PlanVersion
 from inspection.models.queue import KeyMap, ReviewTask
 from inspection.models.report import Report
+from inspection.models.report_document import (
+    ReportDocument,
+    ReportLayout,
+    ReportMailing,
+    ReportPart,
+    SiteLogo,
+)
 from inspection.models.review import Review
 from inspection.models.risk import RiskDial, RiskGate
 from inspection.models.rollup import (
@@ -109,6 +116,10 @@ __all__ = [
     "PlanVersion",
     "ReceivedWebhook",
     "Report",
+    "ReportDocument",
+    "ReportLayout",
+    "ReportMailing",
+    "ReportPart",
     "Review",
     "ReviewTask",
     "ReviewerDay",
@@ -119,6 +130,7 @@ __all__ = [
     "Run",
     "ShadowResult",
     "Site",
+    "SiteLogo",
     "StepRun",
     "Ticket",
     "TicketDay",

@@ -1,0 +1,1 @@
+"""Data sets as others write and read them: COCO, YOLO, Pascal VOC."""

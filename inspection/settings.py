@@ -270,6 +270,29 @@ ALLOW_INSIDE_HOSTS = env.words(
     "All other private addresses are refused.",
 )
 
+DISPUTE_LINK_DAYS = env.integer(
+    "LOUPE_DISPUTE_LINK_DAYS",
+    default=14,
+    minimum=1,
+    maximum=90,
+    help="How long the inspected party may write by a dispute link, in days; each link may differ.",
+)
+DISPUTE_ANSWER_DAYS = env.integer(
+    "LOUPE_DISPUTE_ANSWER_DAYS",
+    default=5,
+    minimum=1,
+    maximum=90,
+    help="Days within which a statement of the inspected party is promised an answer.",
+)
+
+EXPORT_DAYS = env.integer(
+    "LOUPE_EXPORT_DAYS",
+    default=7,
+    minimum=1,
+    maximum=365,
+    help="How long the file of an export is kept, in days.",
+)
+
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS

@@ -293,6 +293,51 @@ EXPORT_DAYS = env.integer(
     help="How long the file of an export is kept, in days.",
 )
 
+EMAIL_HOST = env.text(
+    "LOUPE_EMAIL_HOST",
+    default="",
+    shown="none: nothing is sent by e-mail",
+    help="Mail server by which reports are sent, e.g. `smtp.example.com`.",
+)
+EMAIL_SECURITY = env.choice(
+    "LOUPE_EMAIL_SECURITY",
+    default="starttls",
+    choices=["starttls", "tls", "none"],
+    help="How the connection to the mail server is encrypted.",
+)
+EMAIL_USE_TLS = EMAIL_SECURITY == "starttls"
+EMAIL_USE_SSL = EMAIL_SECURITY == "tls"
+EMAIL_PORT = env.integer(
+    "LOUPE_EMAIL_PORT", default=587, minimum=1, maximum=65535, help="Port of the mail server."
+)
+EMAIL_HOST_USER = env.text(
+    "LOUPE_EMAIL_USER", default="", help="User at the mail server; empty where it asks for none."
+)
+EMAIL_HOST_PASSWORD = env.text(
+    "LOUPE_EMAIL_PASSWORD", default="", help="Password at the mail server."
+)
+DEFAULT_FROM_EMAIL = env.text(
+    "LOUPE_EMAIL_FROM",
+    default="Loupe <loupe@localhost>",
+    help="Who reports come from, e.g. `Inspection <inspection@example.com>`.",
+)
+EMAIL_TIMEOUT = 30
+EMAIL_MAX_BYTES = (
+    env.integer(
+        "LOUPE_EMAIL_MAX_MB",
+        default=15,
+        minimum=1,
+        maximum=1000,
+        help="Largest report that is sent by e-mail, in megabytes.",
+    )
+    * 1_000_000
+)
+REPORT_FONTS = env.words(
+    "LOUPE_REPORT_FONTS",
+    help="Further font files (TrueType or OpenType) for PDFs, for scripts that the shipped ones "
+    "lack: those write Latin, Greek, Cyrillic, Arabic, Hebrew, Chinese, Japanese and Korean.",
+)
+
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = HTTPS

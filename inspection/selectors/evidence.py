@@ -139,7 +139,7 @@ def gather(inspection: Inspection, viewer: User) -> Evidence:
     """Read all rows that belong to an inspection and that the viewer may see, in the same number of
     queries for any of them."""
     spec = inspection.plan_version.parsed() if inspection.plan_version else None
-    rows = [_finding_row(n, f, spec) for n, f in enumerate(current_findings(inspection), start=1)]
+    rows = [finding_row(n, f, spec) for n, f in enumerate(current_findings(inspection), start=1)]
     run = inspection.current_run
     report = Report.objects.filter(run=run).first() if run else None
     photos = list(inspection.photos.select_related("duplicate_of__inspection").defer("embedding"))
@@ -148,13 +148,13 @@ def gather(inspection: Inspection, viewer: User) -> Evidence:
         inspection=inspection,
         photos=photos,
         findings=rows,
-        attributes=_attributes(run, spec),
+        attributes=attribute_rows(run, spec),
         run=run,
         steps=steps,
         earlier=_earlier(inspection, steps),
         timeline=timeline(steps, spec),
         report=report,
-        claims=_claims(report, rows),
+        claims=claim_rows(report, rows),
         reviews=_reviews(inspection, viewer),
         tickets=list(inspection.tickets.select_related("connector", "finding")),
         actions=_actions(inspection),
@@ -196,7 +196,7 @@ def _is_fresh(decided_at: datetime | None) -> bool:
     return decided_at is not None and timezone.now() - decided_at < ACTING
 
 
-def _finding_row(number: int, finding: Finding, spec: PlanSpec | None) -> FindingRow:
+def finding_row(number: int, finding: Finding, spec: PlanSpec | None) -> FindingRow:
     defect = spec.defect(finding.type) if spec else None
     return FindingRow(
         finding=finding,
@@ -207,7 +207,7 @@ def _finding_row(number: int, finding: Finding, spec: PlanSpec | None) -> Findin
     )
 
 
-def _attributes(run: Run | None, spec: PlanSpec | None) -> list[AttributeRow]:
+def attribute_rows(run: Run | None, spec: PlanSpec | None) -> list[AttributeRow]:
     if run is None:
         return []
     values = {value.key: value for value in AttributeValue.objects.filter(run=run)}
@@ -241,7 +241,7 @@ def _likeliest(alternatives: dict[str, float]) -> list[tuple[str, float]]:
     return sorted(alternatives.items(), key=lambda pair: -pair[1])[:3]
 
 
-def _claims(report: Report | None, rows: list[FindingRow]) -> list[ClaimRow]:
+def claim_rows(report: Report | None, rows: list[FindingRow]) -> list[ClaimRow]:
     if report is None:
         return []
     by_id = {key: row for row in rows for key in (row.finding.key, str(row.finding.pk))}

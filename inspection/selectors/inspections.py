@@ -91,7 +91,7 @@ class InspectionPage:
 
 def list_inspections(site: Site, wanted: InspectionFilter) -> InspectionPage:
     """One page, newest first; or, with ``like``, those whose photos are most alike."""
-    rows = _narrowed(Inspection.objects.for_site(site), wanted)
+    rows = narrowed(Inspection.objects.for_site(site), wanted)
     if wanted.like is not None:
         return _alike(site, rows, wanted.like)
     if wanted.after is not None:
@@ -102,7 +102,8 @@ def list_inspections(site: Site, wanted: InspectionFilter) -> InspectionPage:
     return InspectionPage(page, page[-1].pk if more else None, unfinished=_unfinished(page))
 
 
-def _narrowed(rows: QuerySet[Inspection], wanted: InspectionFilter) -> QuerySet[Inspection]:
+def narrowed(rows: QuerySet[Inspection], wanted: InspectionFilter) -> QuerySet[Inspection]:
+    """Those that the filters let through."""
     for name in CHOICES:
         if value := getattr(wanted, name):
             rows = rows.filter(**{name: value})

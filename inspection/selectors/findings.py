@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from django.db.models import Q, QuerySet
 
 from inspection.models import Finding, Inspection
@@ -34,10 +37,16 @@ def current_findings(inspection: Inspection) -> list[Finding]:
     rows: QuerySet[Finding] = Finding.objects.filter(inspection=inspection, is_sealed=False).filter(
         mine | ~Q(status=FindingStatus.OPEN)
     )
+    return latest_of(rows.order_by("created_at", "id"), inspection.current_run_id)
+
+
+def latest_of(rows: Iterable[Finding], run_id: UUID | None) -> list[Finding]:
+    """Each identity once, what this run has seen before what an earlier one saw; ``rows`` of one
+    unit in order of time."""
     in_force: dict[object, Finding] = {}
-    for finding in rows.order_by("created_at", "id"):
+    for finding in rows:
         kept = in_force.get(finding.identity)
-        if kept is None or finding.run_id in (inspection.current_run_id, None):
+        if kept is None or finding.run_id in (run_id, None):
             in_force[finding.identity] = finding
     return sorted(in_force.values(), key=_worst_first)
 

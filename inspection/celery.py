@@ -36,6 +36,11 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
-    imports=("inspection.pipeline.tasks", "inspection.actions.tasks", "inspection.learning_tasks"),
+    imports=(
+        "inspection.pipeline.tasks",
+        "inspection.actions.tasks",
+        "inspection.learning_tasks",
+        "inspection.dispute_tasks",
+    ),
     timezone="UTC",
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
 
-from inspection.models import ActionStep, Finding, Review, Run, Ticket
+from inspection.models import ActionStep, DisputeLink, Finding, Review, Run, Ticket
 from inspection.models.choices import FindingHistory, FindingSourceChoice, FindingStatus
 from inspection.selectors.findings import STANDING
 from models_runtime.contracts import Box, FindingSource, Mask
@@ -77,6 +77,7 @@ def _protected_ids(run: Run) -> set[uuid.UUID]:
         judged=Exists(Review.objects.filter(finding=refers)),
         ticketed=Exists(Ticket.objects.filter(finding=refers)),
         acted=Exists(ActionStep.objects.filter(finding=refers)),
+        shown=Exists(DisputeLink.objects.filter(finding=refers)),
     )
     return {
         row.pk
@@ -84,6 +85,7 @@ def _protected_ids(run: Run) -> set[uuid.UUID]:
         if row.judged
         or row.ticketed
         or row.acted
+        or row.shown
         or row.status != FindingStatus.OPEN
         or row.source == FindingSourceChoice.PERSON
     }

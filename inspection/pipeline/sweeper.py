@@ -18,6 +18,7 @@ from inspection.models.choices import RunStatus, StepName, StepStatus, UploadSta
 from inspection.pipeline import PIPELINE, claims, engine
 from inspection.pipeline.wake import wake, wake_upload
 from inspection.services import rollups, uploads
+from inspection.services.disputes import photos, tries
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ def sweep() -> dict[str, int]:
         "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
         "learning": _wake_learning,
+        "dispute photos": photos.tidy_up,
+        "tries": tries.forget,
         "counts": rollups.count_when_rested,
     }
     return {name: _carefully(name, job) for name, job in jobs.items()}

@@ -130,6 +130,7 @@ def settle(inspection: Inspection, review: Review) -> None:
     """A person has decided: the first look is over, and so is what else this person was to do."""
     rows = ReviewTask.objects.filter(inspection=inspection, status__in=WAITING)
     mine = rows.filter(held_by=review.reviewer).exclude(not_for=review.reviewer)
+    mine = mine.exclude(reason=ReviewReason.DISPUTE)  # that is over when the party has an answer
     ids = {
         *mine.values_list("pk", flat=True),
         *_first_look(inspection).values_list("pk", flat=True),

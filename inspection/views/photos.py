@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils.text import get_valid_filename
@@ -49,7 +49,7 @@ def cover(request: MemberRequest, pk: UUID) -> HttpResponseBase:
     return served_image(request, photo.thumb_key if photo else "")
 
 
-def served_image(request: MemberRequest, key: str) -> HttpResponseBase:
+def served_image(request: HttpRequest, key: str) -> HttpResponseBase:
     """An image of ours, for the browser to keep: what is under a key never changes."""
     if not key:
         raise Http404("The photo is not ready yet.")

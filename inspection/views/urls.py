@@ -11,6 +11,8 @@ from inspection.views import (
     connectors,
     dashboards,
     deliveries,
+    dispute_page,
+    disputes,
     drawing,
     home,
     inspection,
@@ -42,4 +44,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *deliveries.urlpatterns,
     *receiver.urlpatterns,
     *dashboards.urlpatterns,
+    *disputes.urlpatterns,
+    *dispute_page.urlpatterns,
 ]

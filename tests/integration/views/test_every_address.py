@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from screen_world import ROLES, SECRET, Screens, make_inspection
 
-from inspection.models import Inspection
+from inspection.models import DisputeLink, DisputePhoto, DisputeStatement, Inspection
 from inspection.services.comments import add_comment
 from inspection.services.gold import make_gold
 
@@ -78,8 +81,19 @@ ADDRESSES: dict[str, Expected] = {
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/masks/<uuid:finding_pk>/": page(own=True),
     "inspections/<uuid:pk>/comments/": page(own=True, post=True),
     "inspections/<uuid:pk>/catalogue/": page(own=True),
+    "inspections/<uuid:pk>/disputes/": page("reviewer", own=True, post=True),
     "inspections/<uuid:pk>/gold/": act("manager", own=True),
     "comments/<uuid:pk>/resolve/": act("operator", own=True),
+    "disputes/": page("reviewer"),
+    "disputes/<uuid:pk>/answer/": act("reviewer", own=True),
+    "disputes/<uuid:pk>/revoke/": act("reviewer", own=True),
+    "disputes/photos/<uuid:pk>/<str:kind>": page("reviewer", own=True),
+    "dispute/<str:token>/": Expected(role="", post=True, answer=404),
+    "dispute/<str:token>/photos/": Expected(role="", post=True, answer=404),
+    "dispute/<str:token>/photos/<uuid:pk>/remove/": Expected(
+        role="", get=False, post=True, answer=404
+    ),
+    "dispute/<str:token>/photos/<uuid:pk>/<str:kind>": Expected(role="", answer=404),
     "inbox/": page(),
     "inbox/read/": act("operator"),
     "inbox/<uuid:pk>/": page("admin", own=True, answer=302),
@@ -170,12 +184,17 @@ def address(route: str, world: Screens) -> str:
     first = route.partition("/")[0] + "/"
     if "<uuid:pk>" in route and first in ("comments/", "inbox/", "judging/"):
         pk[first] = judging_row(first, world)
+    if first == "disputes/" and "<uuid:pk>" in route:
+        link = dispute_link(world)
+        pk[first] = dispute_photo(link).pk if "photos" in route else link.pk
+    pk["dispute/"] = world.photo.pk
     key = "tickets" if first == "connectors/" else world.plan.key
     for name, value in {
         "<uuid:pk>": pk.get(first),
         "<uuid:finding_pk>": world.findings[0].pk,
         "<uuid:photo_pk>": world.photo.pk,
         "<str:kind>": "view",
+        "<str:token>": "x" * 48,
         "<slug:key>": key,
         "<slug:page>": "quality",
         "<slug:figure>": "defect-rate",
@@ -200,6 +219,29 @@ def judging_row(first: str, world: Screens) -> Any:
     author = world.memberships["operator"]
     comment = add_comment(author, world.inspection, f"@lid-admin {SECRET}", "key")
     return comment.pk if first == "comments/" else comment.mentions.get().pk
+
+
+def dispute_link(world: Screens) -> DisputeLink:
+    made: DisputeLink = DisputeLink.objects.create(
+        site=world.site, inspection=world.inspection, digest="d" * 64,
+        expires_at=timezone.now() + timedelta(days=1), made_by=world.users["reviewer"],
+    )  # fmt: skip
+    return made
+
+
+def dispute_photo(link: DisputeLink) -> DisputePhoto:
+    """A photo that the party sent with a statement."""
+    said = DisputeStatement.objects.create(
+        site=link.site, link=link, number=1, reference="D-1", body="No.", draft=uuid4(),
+        due_at=timezone.now(),
+    )  # fmt: skip
+    key = link.inspection.photos.get().view_key
+    made: DisputePhoto = DisputePhoto.objects.create(
+        site=link.site, link=link, statement=said, client_key="k", name="mine.jpg", sha256="a" * 64,
+        size_bytes=1, status="ready", width=1, height=1, original_key=key, view_key=key,
+        thumb_key=key,
+    )  # fmt: skip
+    return made
 
 
 def test_every_address_has_an_expectation() -> None:

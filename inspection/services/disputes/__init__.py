@@ -1,0 +1,1 @@
+"""Disputes: a link for the inspected party, their statement and photos, and the answer."""

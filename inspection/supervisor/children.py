@@ -43,6 +43,8 @@ def web(address: Address) -> Program:
 def background() -> list[Program]:
     """Return the workers and, where it is there, the sweeper."""
     programs = [worker("vision", ["vision"]), worker("worker", ["intake", "language", "actions"])]
+    if has_command("serve_clicks"):
+        programs.append(Program("clicks", ("-m", "django", "serve_clicks")))
     if has_command("sweeper"):
         programs.append(Program("sweeper", ("-m", "django", "sweeper")))
     return programs

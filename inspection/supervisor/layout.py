@@ -55,6 +55,10 @@ class Layout:
         return self.sockets / "pg"
 
     @property
+    def clicks_socket(self) -> Path:
+        return self.sockets / "clicks" / "http.sock"
+
+    @property
     def valkey_socket(self) -> Path:
         return self.sockets / "mq" / "valkey.sock"
 
@@ -71,7 +75,7 @@ def socket_dir(state: Path) -> Path:
     server started in tmux or with nohup goes on.
     """
     name = f"loupe-{os.geteuid()}-{digest(state)}"
-    longest = max(len("pg/" + POSTGRES_SOCKET_NAME), len("mq/valkey.sock"))
+    longest = max(map(len, ("pg/" + POSTGRES_SOCKET_NAME, "mq/valkey.sock", "clicks/http.sock")))
     bases = ["/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()]  # noqa: S108
     for base in filter(None, bases):
         candidate = Path(base) / name

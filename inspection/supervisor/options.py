@@ -30,6 +30,21 @@ STOP_SECONDS = env.integer(
     help="How long workers may finish what they are at when the application stops, in seconds. "
     "What they can't finish is done after the next start.",
 )
+CLICKS_URL = env.url(
+    "LOUPE_CLICKS_URL",
+    default="",
+    schemes=("http",),
+    shown="a socket on this machine",
+    help="Where `manage.py serve_clicks` answers, which outlines what reviewers click on, e.g. "
+    "`http://clicks:8101`. The same `LOUPE_SECRET_KEY` must be given to both.",
+)
+CLICKS_CACHE_MB = env.integer(
+    "LOUPE_CLICKS_CACHE_MB",
+    default=1000,
+    minimum=1,
+    help="Space for what the segmenter has seen of photos, in megabytes in the state directory, so "
+    "that a first click on a photo that was drawn on before is quick after a restart too.",
+)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from inspection.access import MemberRequest, member_required
+from inspection.clicks import client
 from inspection.forms.drawing import (
     DraftSent,
+    PromptSent,
     SaveSent,
     UnreadableError,
     parsed,
@@ -206,12 +208,51 @@ def save(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
     return answer({"findings": reads.shapes(found, photo)})
 
 
+RETRY_S = 1
+OUTSIDE = "The click lies outside the photo."
+
+
+@require_POST
+@member_required(Role.REVIEWER)
+def outline(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
+    """Masks for clicks and a box; how far it is while the photo is being looked at."""
+    _, photo = find(request, pk, photo_pk)
+    try:
+        sent = parsed(request, PromptSent)
+        reply = client.ask(photo.original_key, _prompt(sent, photo))
+    except UnreadableError as error:
+        return refused(error)
+    except client.ClicksDownError as error:
+        return answer({"error": str(error)}, 503)
+    found = answer(reply.told | {"key": sent.key}, reply.status)
+    if reply.status == 202:
+        found["Retry-After"] = str(RETRY_S)
+    return found
+
+
+def _prompt(sent: PromptSent, photo: Photo) -> dict[str, Any] | None:
+    """In the segmenter's words, within the photo; None to get ready."""
+    width, height = photo.width or 1, photo.height or 1
+    if any(not (0 <= point.x < width and 0 <= point.y < height) for point in sent.points):
+        raise UnreadableError(OUTSIDE)
+    box = None
+    if sent.box is not None:
+        x, y, wide, high = sent.box
+        box = {"x1": max(0, x), "y1": max(0, y)}
+        box |= {"x2": min(width, x + wide), "y2": min(height, y + high)}
+        if box["x2"] - box["x1"] < 1 or box["y2"] - box["y1"] < 1:
+            raise UnreadableError("Draw the box around the defect, inside the photo.")
+    clicks = [point.model_dump() for point in sent.points]
+    return {"box": box, "clicks": clicks} if box or clicks else None
+
+
 START = "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/"
 
 urlpatterns = [
     path(START, page, name="draw"),
     path(f"{START}state/", state, name="draw-state"),
     path(f"{START}draft/", draft, name="draw-draft"),
+    path(f"{START}sam/", outline, name="draw-sam"),
     path(f"{START}save/", save, name="draw-save"),
     path(f"{START}masks/<uuid:finding_pk>/", mask, name="draw-mask"),
 ]

@@ -77,6 +77,7 @@ ADDRESSES: dict[str, Expected] = {
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/": page(own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/state/": page(own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/draft/": page("reviewer", own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/sam/": act("reviewer", own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/save/": act("reviewer", own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/masks/<uuid:finding_pk>/": page(own=True),
     "inspections/<uuid:pk>/comments/": page(own=True, post=True),

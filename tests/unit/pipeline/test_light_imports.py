@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = {"torch", "transformers", "cv2", "segment_anything", "tokenizers", "safetensors"}
-LIGHT_COMMANDS = ("sweeper", "inspect", "serve_models")
+LIGHT_COMMANDS = ("sweeper", "inspect", "serve_models", "serve_clicks")
 PROGRAM = """
 import sys
 import django

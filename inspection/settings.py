@@ -252,6 +252,19 @@ COST_PER_HOUR_USD = env.number(
     minimum=0,
     help="Price of an hour of this machine in US dollars, from which the cost of a step is made.",
 )
+REVIEW_LEASE_SECONDS = env.integer(
+    "LOUPE_REVIEW_LEASE_SECONDS",
+    default=300,
+    minimum=30,
+    help="How long a unit stays with a reviewer whose page is silent (closed, or without a "
+    "connection) before somebody else may get it, in seconds.",
+)
+REVIEW_DUE_HOURS = env.number(
+    "LOUPE_REVIEW_DUE_HOURS",
+    default=24,
+    minimum=0.1,
+    help="After how many hours in the queue a review is overdue, where nothing else was set.",
+)
 SHOW_DEMO = demo_wanted()
 PUBLIC_URL = (
     env.url(

@@ -11,6 +11,7 @@ from inspection.models import Inspection, Run, StepRun
 from inspection.models.choices import InspectionStatus, RunStatus, StepName, StepStatus
 from inspection.pipeline import PIPELINE
 from inspection.pipeline.step import Step
+from inspection.services import queue
 
 SETTLED = (StepStatus.DONE, StepStatus.SKIPPED)
 
@@ -77,6 +78,8 @@ def fail_run(run: Run, message: str) -> None:
     unit = Inspection.objects.filter(pk=run.inspection_id)
     unit.filter(decided_by__isnull=True).update(status=InspectionStatus.FAILED, message=message)
     unit.filter(decided_by__isnull=False).update(message=f"Looking again failed. {message}")
+    if run.inspection.decided_by_id is None:
+        queue.withdraw(run.inspection)
     _end_run(run, RunStatus.FAILED)
 
 

@@ -19,6 +19,7 @@ from inspection.pipeline import PIPELINE, claims, engine
 from inspection.pipeline.wake import wake, wake_upload
 from inspection.services import rollups, uploads
 from inspection.services.disputes import photos, tries
+from inspection.services.queue import adopt
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def sweep() -> dict[str, int]:
         "learning": _wake_learning,
         "dispute photos": photos.tidy_up,
         "tries": tries.forget,
+        "reviews": adopt,
         "counts": rollups.count_when_rested,
     }
     return {name: _carefully(name, job) for name, job in jobs.items()}

@@ -18,6 +18,7 @@ from inspection.pipeline.settle import in_force
 from inspection.pipeline.step import Step, Trace, traced
 from inspection.selectors.risk import dial_in_force
 from inspection.selectors.rounds import is_open
+from inspection.services.queue import after_triage
 from inspection.services.risk import record_gate
 from models_runtime.contracts import AttributeResult, Triage, TriageInput
 from models_runtime.risk.chances import unit_chances
@@ -162,6 +163,8 @@ def save(run: Run, judged: Judged) -> None:
         asked = judged.triage.needs_review and not judged.word.eligible
         told = (dialled.dial_id, dialled.plan_id, dialled.unit, judged.word)
         record_gate(run, *told, is_asked=asked)
+    if run.inspection.decided_by_id is None:
+        after_triage(run.inspection)
 
 
 def _seen(judged: Judged) -> dict[str, object]:

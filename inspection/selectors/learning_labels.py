@@ -98,7 +98,8 @@ class _Rows:
         for finding in Finding.objects.filter(inspection__in=ids).defer("mask_counts"):
             rows.findings[finding.inspection_id].append(finding)
         kinds = (ReviewKind.DISPOSITION, *ABOUT_FINDINGS)
-        reviews = Review.objects.filter(inspection__in=ids, kind__in=kinds)
+        standing = Review.objects.filter(inspection__in=ids, undone_by__isnull=True)
+        reviews = standing.filter(kind__in=kinds)
         for review in reviews.order_by("created_at", "id"):  # the latest of each stays
             if review.kind == ReviewKind.DISPOSITION:
                 rows.decided[review.inspection_id] = review

@@ -100,7 +100,10 @@ def _judged(plan: Plan) -> QuerySet[Any]:
 def _has_verdict() -> Exists:
     return Exists(
         Review.objects.filter(
-            IN_FORCE, inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION
+            IN_FORCE,
+            inspection=OuterRef("inspection"),
+            kind=ReviewKind.DISPOSITION,
+            undone_by__isnull=True,
         )
     )
 
@@ -108,7 +111,10 @@ def _has_verdict() -> Exists:
 def _with_verdict(rows: QuerySet[RiskGate]) -> QuerySet[Any]:
     """With the disposition of the latest verdict of a person, None where there is none."""
     verdicts = Review.objects.filter(
-        IN_FORCE, inspection=OuterRef("inspection"), kind=ReviewKind.DISPOSITION
+        IN_FORCE,
+        inspection=OuterRef("inspection"),
+        kind=ReviewKind.DISPOSITION,
+        undone_by__isnull=True,
     ).order_by("-created_at", "-id")
     latest = verdicts.values(said=KeyTextTransform("disposition", "after"))[:1]
     return rows.annotate(verdict=Subquery(latest))

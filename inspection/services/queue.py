@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from inspection.models import Inspection, Review, ReviewTask, RiskGate, Site, User
-from inspection.models.choices import InspectionStatus, ReviewReason, TaskStatus
+from inspection.models import Inspection, Review, ReviewTask, RiskGate, Round, Site, User
+from inspection.models.choices import InspectionStatus, ReviewReason, RoundKind, TaskStatus
 from inspection.models.queue import FIRST_LOOK
 from inspection.selectors.findings import current_findings, is_standing
 from inspection.services.queue_reasons import Case, Worth, reasons_of, worth_of
@@ -107,7 +107,8 @@ def _worth(inspection: Inspection, reason: ReviewReason, worth: Worth | None) ->
 
 def after_triage(inspection: Inspection) -> None:
     """Bring the queue in line with the models' word on a unit that nobody has decided."""
-    if inspection.status == InspectionStatus.REVIEW:
+    golden = Round.objects.filter(inspection=inspection, kind=RoundKind.GOLD)
+    if inspection.status == InspectionStatus.REVIEW and not golden.exists():
         first, *also = reasons_of(case_of(inspection))
         enqueue(inspection, first, also=also)
     else:
@@ -129,15 +130,23 @@ def withdraw(inspection: Inspection) -> None:
 def settle(inspection: Inspection, review: Review) -> None:
     """A person has decided: the first look is over, and so is what else this person was to do."""
     rows = ReviewTask.objects.filter(inspection=inspection, status__in=WAITING)
-    mine = rows.filter(held_by=review.reviewer).exclude(not_for=review.reviewer)
-    mine = mine.exclude(reason=ReviewReason.DISPUTE)  # that is over when the party has an answer
-    ids = {
-        *mine.values_list("pk", flat=True),
-        *_first_look(inspection).values_list("pk", flat=True),
-    }
-    ReviewTask.objects.filter(pk__in=ids).update(
+    mine = Q(held_by=review.reviewer) & (Q(not_for__isnull=True) | ~Q(not_for=review.reviewer))
+    mine &= ~Q(reason=ReviewReason.DISPUTE)  # that is over when the party has an answer
+    _end(rows.filter(mine | Q(reason__in=FIRST_LOOK)), review)
+
+
+def settle_sealed(inspection: Inspection, review: Review) -> None:
+    """A word that is not in force yet: the unit waits for somebody else, in the same place of the
+    queue, so that nothing tells that somebody has looked."""
+    rows = ReviewTask.objects.filter(inspection=inspection, status__in=WAITING)
+    _end(rows.filter(reason=ReviewReason.GOLD, assigned_to=review.reviewer), review)
+    rows.filter(held_by=review.reviewer).update(held_by=None, held_until=None)
+
+
+def _end(rows: QuerySet[ReviewTask], review: Review | None) -> None:
+    rows.update(
         status=TaskStatus.DONE,
-        done_by=review.reviewer,
+        done_by=review.reviewer if review else None,
         done_at=timezone.now(),
         settled_with=review,
         held_by=None,
@@ -147,15 +156,7 @@ def settle(inspection: Inspection, review: Review) -> None:
 
 def close(task: ReviewTask, review: Review | None = None) -> None:
     """End one task by other means than a decision on the unit."""
-    person = review.reviewer if review else None
-    ReviewTask.objects.filter(pk=task.pk, status__in=WAITING).update(
-        status=TaskStatus.DONE,
-        done_by=person,
-        done_at=timezone.now(),
-        settled_with=review,
-        held_by=None,
-        held_until=None,
-    )
+    _end(ReviewTask.objects.filter(pk=task.pk, status__in=WAITING), review)
 
 
 def reopen(review: Review, until: datetime) -> None:
@@ -171,10 +172,18 @@ def reopen(review: Review, until: datetime) -> None:
     )
 
 
-def _first_look(inspection: Inspection) -> Any:
-    return ReviewTask.objects.filter(
+def hold_again(inspection: Inspection, user: User, until: datetime) -> None:
+    """A sealed word was taken back: the unit is this person's again, unless somebody has it."""
+    free = Q(held_by__isnull=True) | Q(held_until__lt=timezone.now())
+    rows = ReviewTask.objects.filter(inspection=inspection, status=TaskStatus.OPEN)
+    rows.filter(free).update(held_by=user, held_until=until)
+
+
+def _first_look(inspection: Inspection) -> QuerySet[ReviewTask]:
+    rows: QuerySet[ReviewTask] = ReviewTask.objects.filter(
         inspection=inspection, status__in=WAITING, reason__in=FIRST_LOOK
     )
+    return rows
 
 
 def case_of(inspection: Inspection) -> Case:
@@ -213,7 +222,9 @@ def adopt(site: Site | None = None) -> int:
     there = ReviewTask.objects.filter(
         inspection=OuterRef("pk"), status__in=WAITING, reason__in=FIRST_LOOK
     )
-    rows = Inspection.objects.filter(~Exists(there), status=InspectionStatus.REVIEW)
+    golden = Round.objects.filter(inspection=OuterRef("pk"), kind=RoundKind.GOLD)
+    waits = Inspection.objects.filter(status=InspectionStatus.REVIEW)
+    rows = waits.filter(~Exists(there), ~Exists(golden))
     if site is not None:
         rows = rows.filter(site=site)
     lost = rows.defer("embedding", "search").select_related("plan_version").order_by("created_at")

@@ -28,7 +28,7 @@ from inspection.models.choices import (
     SeverityChoice,
 )
 from inspection.selectors.findings import current_findings, is_standing
-from inspection.services import judging
+from inspection.services import judging, queue
 from inspection.services.refusals import ReviewRefusedError as ReviewRefusedError
 
 Change = dict[str, str]
@@ -113,8 +113,10 @@ def decide(
     )
     if judging.takes_force(membership, locked, review):
         _put_in_force(locked, membership, disposition)
+        queue.settle(locked, review)
     else:
         _keep_waiting(locked)
+        queue.settle_sealed(locked, review)
     inspection.refresh_from_db(fields=["status", "disposition", "decided_by", "decided_at"])
     return review
 

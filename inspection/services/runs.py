@@ -11,6 +11,7 @@ from inspection.models import Inspection, Plan, Run, StepRun, User
 from inspection.models.choices import InspectionStatus, PhotoStatus, RunStatus
 from inspection.pipeline import PIPELINE, progress
 from inspection.pipeline.wake import wake
+from inspection.services import queue
 
 
 @transaction.atomic
@@ -35,6 +36,7 @@ def start_run(inspection: Inspection, requested_by: User | None, plan: Plan | No
     }
     if locked.decided_by_id is None:
         changed |= {"status": InspectionStatus.RECEIVED, "message": ""}
+        queue.pause(locked)
     Inspection.objects.filter(pk=locked.pk).update(**changed)
     for name, value in changed.items():
         setattr(locked, name, value)

@@ -228,6 +228,7 @@ FROM (
    ORDER BY said.created_at, said.id)) AS gap
  FROM inspection_review AS said JOIN inspection_inspection AS unit ON unit.id = said.inspection_id
  WHERE said.site_id = %(site)s AND said.created_at >= %(start)s AND said.created_at < %(end)s
+  AND NOT EXISTS (SELECT FROM inspection_review AS back WHERE back.undoes_id = said.id)
 ) AS verdict GROUP BY 2, 3, 4
 """
 

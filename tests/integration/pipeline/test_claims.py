@@ -176,7 +176,7 @@ def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, mon
         lease_until=timezone.now() - timedelta(1)
     )
     long_ago(inspection)
-    assert sweeper.sweep() | {"deliveries": 0, "counts": 0} == {
+    assert sweeper.sweep() | dict.fromkeys(("deliveries", "counts", "learning", "reviews"), 0) == {
         "killers": 0,
         "left behind": 1,
         "steps": 1,
@@ -186,6 +186,7 @@ def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, mon
         "deliveries": 0,
         "counts": 0,
         "learning": 0,
+        "reviews": 0,
     }
     assert world.run(inspection).status == "decided"
 

@@ -1,0 +1,3 @@
+"""Fixtures of these tests."""
+
+from screen_world import screens  # noqa: F401

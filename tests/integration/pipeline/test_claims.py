@@ -176,7 +176,8 @@ def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, mon
         lease_until=timezone.now() - timedelta(1)
     )
     long_ago(inspection)
-    assert sweeper.sweep() | dict.fromkeys(("deliveries", "counts", "learning", "reviews"), 0) == {
+    counted_elsewhere = ("deliveries", "counts", "learning", "reviews", "dispute photos", "tries")
+    assert sweeper.sweep() | dict.fromkeys(counted_elsewhere, 0) == {
         "killers": 0,
         "left behind": 1,
         "steps": 1,
@@ -187,6 +188,8 @@ def test_the_step_of_a_dead_worker_is_sent_again_also_in_a_busy_queue(world, mon
         "counts": 0,
         "learning": 0,
         "reviews": 0,
+        "dispute photos": 0,
+        "tries": 0,
     }
     assert world.run(inspection).status == "decided"
 

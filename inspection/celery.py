@@ -40,6 +40,7 @@ app.conf.update(
         "inspection.pipeline.tasks",
         "inspection.actions.tasks",
         "inspection.learning_tasks",
+        "inspection.report_tasks",
         "inspection.dispute_tasks",
     ),
     timezone="UTC",

@@ -43,6 +43,7 @@ def sweep() -> dict[str, int]:
         "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
         "learning": _wake_learning,
+        "reports": _wake_reports,
         "dispute photos": photos.tidy_up,
         "tries": tries.forget,
         "reviews": adopt,
@@ -174,3 +175,10 @@ def _wake_learning() -> int:
         return 0
     woken = [learning_jobs.wake_job(job) for job in jobs]
     return sum([*woken, *(learning_shadow.wake_shadow(version) for version in shadows)])
+
+
+def _wake_reports() -> int:
+    """Reports that no worker has taken, or whose worker died over them, and mails with them."""
+    from inspection.services.reports import sweeping
+
+    return 0 if _waiting("language") else sweeping.wake_due()

@@ -28,6 +28,8 @@ PARTS: Mapping[str, Part] = {
     "hashes": Part("Hashes", "SHA-256 of the photos and of the plan.", True),
 }
 ALL = tuple(PARTS)
+UNITS_OF_PART = 20
+"""Units whose pages are made in one go."""
 
 
 def known(parts: list[str]) -> list[str]:

@@ -38,6 +38,12 @@ def ask_for_unit(
     """A report on one unit; any member may have it, as any may see the unit's page."""
     kept = snapshot(membership.site, layout)
     title = kept["title"] or f"Inspection report: {inspection}"
+    mine = ReportDocument.objects.for_site(membership.site).filter(
+        inspection=inspection, requested_by=membership.user, status__in=background.OPEN
+    )
+    same: ReportDocument | None = mine.filter(layout=kept).first()
+    if same is not None:  # a double click
+        return same
     return _create(membership, kept, title, [inspection.pk], inspection=inspection)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from io import BytesIO
+from typing import NoReturn
 
 from inspection.models import Membership, SiteLogo
 from inspection.models.choices import Role
@@ -51,11 +52,16 @@ def encoded(data: bytes) -> tuple[bytes, int, int]:
     if not data:
         raise ReportRefusedError("This file is empty. Choose the logo again.")
     if len(data) > MOST_BYTES:
-        raise ReportRefusedError(
-            f"This file has {len(data) / 1e6:.1f} MB; a logo may have {MOST_BYTES / 1e6:.0f} MB. "
-            "Send a smaller one."
-        )
+        refuse_size(len(data))
     return _decoded(data)
+
+
+def refuse_size(size: int) -> NoReturn:
+    """For a file of too many bytes, which need not be read for that."""
+    raise ReportRefusedError(
+        f"This file has {size / 1e6:.1f} MB; a logo may have {MOST_BYTES / 1e6:.0f} MB. "
+        "Send a smaller one."
+    )
 
 
 def _decoded(data: bytes) -> tuple[bytes, int, int]:

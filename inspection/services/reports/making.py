@@ -27,7 +27,7 @@ from inspection.printing.pictures import OpenPhoto
 from inspection.selectors.reports import words
 from inspection.selectors.reports.blocks import Block, texts
 from inspection.selectors.reports.lots import head_blocks
-from inspection.selectors.reports.parts import of_head, of_unit
+from inspection.selectors.reports.parts import UNITS_OF_PART, of_head, of_unit
 from inspection.selectors.reports.units import (
     UnitLine,
     line_as_json,
@@ -38,7 +38,6 @@ from inspection.selectors.reports.units import (
 from inspection.services.background import Claim, JobFailedError
 from inspection.services.intake import fetch, put, remove
 
-UNITS_OF_PART = 25
 SIDE_OF_ONE, SIDE_OF_MANY = 1600, 1000
 """Longest side of a photo in pixels, in a report on one unit and on a lot."""
 GONE = "Its units are no longer there. Make a new report."

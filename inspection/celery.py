@@ -42,6 +42,7 @@ app.conf.update(
         "inspection.learning_tasks",
         "inspection.report_tasks",
         "inspection.dispute_tasks",
+        "inspection.transfer_tasks",
     ),
     timezone="UTC",
 )

@@ -87,7 +87,7 @@ def _protected_ids(run: Run) -> set[uuid.UUID]:
         or row.acted
         or row.shown
         or row.status != FindingStatus.OPEN
-        or row.source == FindingSourceChoice.PERSON
+        or row.source in (FindingSourceChoice.PERSON, FindingSourceChoice.IMPORT)
     }
 
 

@@ -43,6 +43,8 @@ def sweep() -> dict[str, int]:
         "decisions": _act_on_decisions,
         "deliveries": _send_deliveries,
         "learning": _wake_learning,
+        "transfers": _wake_transfers,
+        "exports": _expire_exports,
         "reports": _wake_reports,
         "dispute photos": photos.tidy_up,
         "tries": tries.forget,
@@ -164,6 +166,26 @@ def _send_deliveries() -> int:
     from inspection.actions.deliveries import send_due
 
     return int(send_due() or 0)
+
+
+def _wake_transfers() -> int:
+    """Exports and imports that no worker has taken, or whose worker died over them."""
+    from inspection.models import ExportJob, ImportJob
+    from inspection.services import background
+    from inspection.services.exports import jobs as exports
+    from inspection.services.imports import jobs as imports
+
+    out, into = background.due(ExportJob), background.due(ImportJob)
+    if not (out or into) or _waiting(exports.QUEUE):
+        return 0
+    return sum(map(exports.wake, out)) + sum(map(imports.wake, into))
+
+
+def _expire_exports() -> int:
+    """Files of exports whose time is over."""
+    from inspection.services.exports import jobs as exports
+
+    return exports.tidy_up()
 
 
 def _wake_learning() -> int:

@@ -223,7 +223,7 @@ def _photo_truth(
 
 
 def _by_person(row: Finding) -> bool:
-    return bool(row.source == FindingSourceChoice.PERSON)
+    return bool(row.source in (FindingSourceChoice.PERSON, FindingSourceChoice.IMPORT))
 
 
 def _accepted(row: Finding, spec: PlanSpec) -> bool:

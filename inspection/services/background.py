@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -49,9 +50,9 @@ class Claim:
     attempt: int
     _told: float = field(default=0.0, repr=False)
 
-    def rows(self) -> QuerySet[BackgroundJob]:
+    def rows(self) -> QuerySet[Any]:
         """The row, while it is ours."""
-        rows: QuerySet[BackgroundJob] = self.model.objects.filter(
+        rows: QuerySet[Any] = self.model.objects.filter(
             pk=self.id, attempt=self.attempt, status=JobStatus.RUNNING
         )
         return rows

@@ -110,9 +110,11 @@ class _Reader:
             elif not all(type(side) is int and 0 < side <= 100_000 for side in size):
                 self._problems.add(place, "width and height must be whole numbers of pixels.")
             else:
-                own = row.get("loupe") if isinstance(row.get("loupe"), dict) else {}
                 found[row["id"]] = AnnotatedPhoto(
-                    row["file_name"].strip()[:500], place, size, str(own.get("photo_id", ""))[:64]
+                    row["file_name"].strip()[:500],
+                    place,
+                    (row["width"], row["height"]),
+                    str(_own(row).get("photo_id", ""))[:64],
                 )
         return found
 
@@ -140,6 +142,12 @@ class _Reader:
             photo.annotations.append(made)
 
 
+def _own(row: dict[str, Any]) -> dict[str, Any]:
+    """What Loupe itself wrote beside what is COCO's."""
+    own = row.get("loupe")
+    return own if isinstance(own, dict) else {}
+
+
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
@@ -149,7 +157,7 @@ def _annotation(place: str, row: dict[str, Any], kind: str, size: tuple[int, int
     box = _box(row["bbox"], size) if row.get("bbox") is not None else None
     if shape is None and box is None:
         raise ValueError("it has neither a segmentation nor a bbox.")
-    own = row.get("loupe") if isinstance(row.get("loupe"), dict) else {}
+    own = _own(row)
     return Annotation(
         place,
         kind,

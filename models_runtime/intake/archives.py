@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,11 +40,13 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """A file in the archive: its clean ``name``, and ``data`` or else the ``error`` in words."""
+    """A file in the archive: its clean ``name``, and ``data`` or else the ``error`` in words.
+    ``path``: as the archive has it, with "/" between its parts."""
 
     name: str
     data: bytes | None
     error: str | None = None
+    path: str = ""
 
 
 def read_archive(
@@ -93,17 +95,17 @@ def _read_members(
 ) -> Iterator[ArchiveMember]:
     left = limits.max_total_bytes
     for info in members:
-        name = clean_name(info.filename)
+        name, path = clean_name(info.filename), info.filename.replace("\\", "/")
         error = _refusal(info, limits)
         if error is None and info.file_size > left:
-            yield ArchiveMember(name, None, _too_much(limits))
+            yield ArchiveMember(name, None, _too_much(limits), path)
             return
         if error is not None:
-            yield ArchiveMember(name, None, error)
+            yield ArchiveMember(name, None, error, path)
             continue
         member = _read_member(archive, info, name, min(limits.max_member_bytes, left))
         left -= len(member.data or b"")
-        yield member
+        yield replace(member, path=path)
 
 
 def _is_passed_over(info: zipfile.ZipInfo) -> bool:

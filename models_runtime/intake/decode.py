@@ -25,6 +25,7 @@ from models_runtime.intake.exif import JsonValue, exif_values
 from models_runtime.intake.kinds import photo_kind, what_it_is
 
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
+_ORIENTATION = 274
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, AttributeError,
     OverflowError, RuntimeError, struct.error, zlib.error,
@@ -84,6 +85,32 @@ def decode_photo(source: bytes | Path, limits: DecodeLimits | None = None) -> De
         raise InputError(_too_many_pixels(limits)) from None
     except _BROKEN:
         raise InputError(_damaged(head)) from None
+
+
+def upright_size(data: bytes, limits: DecodeLimits | None = None) -> tuple[int, int]:
+    """Width and height that the photo will have when it is decoded, from its header alone.
+
+    Raises InputError as ``decode_photo`` does, as far as the header tells.
+    """
+    limits = limits or DecodeLimits()
+    _check_bytes(len(data), limits)
+    head = data[:64]
+    if photo_kind(head) is None:
+        raise InputError(what_it_is(head))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with _open(data) as image:
+                _check_size(image.size, limits)
+                turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+                width, height = image.size
+    except UnidentifiedImageError:
+        raise InputError(_damaged(head)) from None
+    except (Image.DecompressionBombError, MemoryError):
+        raise InputError(_too_many_pixels(limits)) from None
+    except _BROKEN:
+        raise InputError(_damaged(head)) from None
+    return (height, width) if turned else (width, height)
 
 
 def to_jpeg(pixels: Pixels, max_side: int = 2048, quality: int = 88) -> bytes:

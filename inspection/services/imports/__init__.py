@@ -1,0 +1,1 @@
+"""Imports: annotations of other programs as findings of this site."""

@@ -13,13 +13,13 @@ from inspection.models import Inspection, Photo, Run
 from inspection.models.choices import InspectionStatus, PhotoStatus, StepName
 from inspection.pipeline.photos import PhotoRef, decode, keep
 from inspection.pipeline.step import Step, Trace
+from inspection.pipeline.tiles import make_tiles
+from inspection.selectors.tiles import VIEW_SIDE, is_large
 from inspection.services.intake import put
 from models_runtime.contracts import Pixels
 from models_runtime.errors import InputError
 from models_runtime.intake.hashes import NEAR_DUPLICATE
 
-VIEW_SIDE = 4096
-"""Long side of the served copy: full resolution up to 12 megapixels or so, a few MB at most."""
 THUMB_SIDE = 320
 LOOK_BACK = 20_000
 """Near duplicates are looked for among this many of the site's latest photos."""
@@ -76,6 +76,7 @@ def _read(ref: PhotoRef) -> PhotoRead:
         "codes": [code.model_dump(mode="json") for code in codes],
         "view_key": view_key,
         "thumb_key": thumb_key,
+        "tiles_key": make_tiles(ref.id, decoded.pixels) if is_large(width, height) else "",
     }
     return PhotoRead(ref.id, columns=columns, codes=tuple(code.text for code in codes))
 

@@ -12,6 +12,7 @@ from inspection.models.choices import StepName
 from inspection.pipeline.earlier import EarlierUnit, earlier_photos, earlier_unit, hashes_of
 from inspection.pipeline.extract import NO_PLAN, output_of, plan_of, saved_extractions
 from inspection.pipeline.golden import Doubt, GoldenRef, comparer, doubt, golden_photos
+from inspection.pipeline.heat import keep_heat
 from inspection.pipeline.photos import PhotoRef, pixels, usable_photos
 from inspection.pipeline.runtime import runtime
 from inspection.pipeline.settle import Seen, settle
@@ -65,17 +66,20 @@ def compute(pointed: Pointed) -> tuple[list[Seen], Trace]:
     records: list[StepRecord] = []
     doubts: dict[str, object] = {}
     changes: dict[UUID, Change | None] = {}
+    heat: dict[str, str] = {}
     judge = comparer(pointed.golden)
     for position, (ref, said) in enumerate(pointed.photos):
         photo = pixels(ref)
         compared = compare_photo(runtime(), judge, photo).value if judge else None
+        if compared is not None:
+            heat[str(ref.id)] = keep_heat(ref.id, compared.heat)
         change = changes[ref.id] = _change(pointed, ref, photo)
         done = segment_findings(runtime(), photo, said.defects, pointed.plan, compared, change)
         records.append(done.record)
         doubts[str(ref.id)] = doubt(said, compared).model_dump(mode="json")
         seen += [Seen(ref.id, f"{position}-{found.id}", found) for found in done.value]
     compared_with = len(pointed.golden) if judge else 0
-    output = {"findings": len(seen), "golden": compared_with, "doubts": doubts}
+    output = {"findings": len(seen), "golden": compared_with, "doubts": doubts, "heat": heat}
     return seen, traced(records, output | _told_of(pointed.earlier, changes))
 
 

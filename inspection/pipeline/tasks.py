@@ -11,8 +11,8 @@ from uuid import UUID
 from celery.signals import worker_process_init
 
 from inspection.celery import app
-from inspection.pipeline import engine, runtime
-from inspection.pipeline.wake import ADVANCE, RECEIVE
+from inspection.pipeline import engine, runtime, tiles
+from inspection.pipeline.wake import ADVANCE, RECEIVE, TILE
 from inspection.services import uploads
 
 
@@ -27,6 +27,12 @@ def advance(self: Any, run_id: str) -> None:
 def receive(upload_id: str) -> None:
     """Turn a whole upload into inspections."""
     uploads.receive(UUID(upload_id))
+
+
+@app.task(name=TILE)  # type: ignore[untyped-decorator]
+def tile(photo_id: str) -> None:
+    """Make the tiles of a large photo."""
+    tiles.make_missing(UUID(photo_id))
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]

@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 ADVANCE = "inspection.pipeline.tasks.advance"
 RECEIVE = "inspection.pipeline.tasks.receive"
+TILE = "inspection.pipeline.tasks.tile"
 
 
 def wake(run_id: UUID, queue: str = "intake") -> bool:
@@ -23,6 +24,11 @@ def wake(run_id: UUID, queue: str = "intake") -> bool:
 def wake_upload(upload_id: UUID) -> bool:
     """Tell the intake workers that a file is here as a whole; False if unheard."""
     return _send(RECEIVE, str(upload_id), "intake")
+
+
+def wake_tiles(photo_id: UUID) -> bool:
+    """Ask for the tiles of a photo that has none; False if unheard: whoever opens it asks again."""
+    return _send(TILE, str(photo_id), "intake")
 
 
 def _send(task: str, argument: str, queue: str) -> bool:

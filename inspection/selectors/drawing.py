@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.urls import reverse
 
-from inspection.models import Finding, GoldenPhoto, Inspection, Photo, Review
-from inspection.models.choices import PhotoStatus, RejectReason, SeverityChoice
+from inspection.models import Finding, GoldenPhoto, Inspection, Photo, Review, StepRun
+from inspection.models.choices import PhotoStatus, RejectReason, SeverityChoice, StepName
 from inspection.selectors.earlier import earlier_inspection
 from inspection.selectors.findings import current_findings
 from models_runtime.plans import PlanSpec
@@ -173,6 +173,13 @@ def golden_views(inspection: Inspection) -> list[dict[str, str]]:
 
 def _golden_url(plan: str, pk: UUID) -> str:
     return reverse("golden-file", args=[plan, pk])
+
+
+def heat_key(inspection: Inspection, photo: Photo) -> str:
+    """Where the picture lies of what differs from the golden photos, "" where there is none."""
+    steps = StepRun.objects.filter(run=inspection.current_run_id, step=StepName.SEGMENT)
+    output = steps.values_list("output", flat=True).first() or {}
+    return str((output.get("heat") or {}).get(str(photo.pk), ""))
 
 
 def view_url(photo: Photo) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -22,12 +23,13 @@ from inspection.forms.drawing import (
 )
 from inspection.models import Draft, Finding, Inspection, Photo
 from inspection.models.choices import PhotoStatus, Role
+from inspection.pipeline.wake import wake_tiles
 from inspection.selectors import drawing as reads
+from inspection.selectors.tiles import SIDE, VIEW_SIDE, is_large, level_sizes, tile_key
 from inspection.services import drafts, drawing, judging
 from inspection.services.refusals import ReviewRefusedError
+from inspection.views.photos import served_image
 
-VIEW_SIDE = 4096
-"""Long side of the copy that is served (``inspection.pipeline.intake``)."""
 NOT_A_REVIEWER = "Only reviewers draw. Ask an admin for the role."
 NO_STORE = "private, no-store"
 
@@ -45,6 +47,8 @@ def find(request: MemberRequest, pk: UUID, photo_pk: UUID) -> tuple[Inspection, 
 def page(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
     """The photo with tools to outline what is on it."""
     found, photo = find(request, pk, photo_pk)
+    if not photo.tiles_key and is_large(photo.width or 1, photo.height or 1):
+        wake_tiles(photo.pk)  # from before there were tiles
     told = _page(request, found, photo)
     return render(
         request, "drawing/page.html", {"inspection": found, "photo": photo, "drawing": told}
@@ -82,8 +86,17 @@ def _photo(photo: Photo) -> dict[str, Any]:
         "view_url": reads.view_url(photo),
         "view_width": max(1, round(width * shrunk)),
         "view_height": max(1, round(height * shrunk)),
-        "tiles": None,
+        "tiles": _tiles(photo),
     }
+
+
+def _tiles(photo: Photo) -> dict[str, Any] | None:
+    """How a viewer asks for parts of a large photo; None where there are none, or not yet."""
+    if not photo.tiles_key:
+        return None
+    start = reverse("draw", args=[photo.inspection_id, photo.pk])
+    levels = len(level_sizes(photo.width or 1, photo.height or 1))
+    return {"url": f"{start}tiles/{{level}}/{{x}}/{{y}}", "size": SIDE, "levels": levels}
 
 
 def _addresses(pk: UUID, photo_pk: UUID) -> dict[str, str]:
@@ -110,10 +123,33 @@ def state(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
             "draft": _draft(drafts.draft_of(request.membership, photo)),
             "earlier": reads.earlier_shapes(found, photo),
             "golden": reads.golden_views(found),
-            "heat_url": None,
-            "tiles": None,
+            "heat_url": _heat_url(found, photo),
+            "tiles": _tiles(photo),
         }
     )
+
+
+def _heat_url(found: Inspection, photo: Photo) -> str | None:
+    key = reads.heat_key(found, photo)
+    address = reverse("draw-heat", args=[found.pk, photo.pk])
+    return f"{address}?v={PurePath(key).stem.rpartition('-')[2]}" if key else None
+
+
+@require_safe
+@member_required()
+def heat(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponseBase:
+    """Where the photo differs from the golden ones."""
+    return served_image(request, reads.heat_key(*find(request, pk, photo_pk)))
+
+
+@require_safe
+@member_required()
+def tile(
+    request: MemberRequest, pk: UUID, photo_pk: UUID, level: int, x: int, y: int
+) -> HttpResponseBase:
+    """A part of a large photo."""
+    _, photo = find(request, pk, photo_pk)
+    return served_image(request, tile_key(photo, level, x, y))
 
 
 @require_safe
@@ -252,6 +288,8 @@ urlpatterns = [
     path(START, page, name="draw"),
     path(f"{START}state/", state, name="draw-state"),
     path(f"{START}draft/", draft, name="draw-draft"),
+    path(f"{START}heat.png", heat, name="draw-heat"),
+    path(f"{START}tiles/<int:level>/<int:x>/<int:y>", tile, name="draw-tile"),
     path(f"{START}sam/", outline, name="draw-sam"),
     path(f"{START}save/", save, name="draw-save"),
     path(f"{START}masks/<uuid:finding_pk>/", mask, name="draw-mask"),

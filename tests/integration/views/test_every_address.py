@@ -17,8 +17,10 @@ from django.utils import timezone
 from screen_world import ROLES, SECRET, Screens, make_inspection
 
 from inspection.models import DisputeLink, DisputePhoto, DisputeStatement, Inspection
+from inspection.models.choices import ReviewReason
 from inspection.services.comments import add_comment
 from inspection.services.gold import make_gold
+from inspection.services.queue import enqueue
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
 
@@ -67,7 +69,17 @@ ADDRESSES: dict[str, Expected] = {
     "upload/": page(),
     "inspections/": page(),
     "inspections/live/": page(),
-    "inspections/next/": page("reviewer", answer=302),
+    "queue/": page("reviewer"),
+    "queue/next/": page("reviewer", answer=302),
+    "queue/fetch/": act("reviewer", answer=200),
+    "queue/renew/": act("reviewer", answer=200),
+    "queue/pass/": act("reviewer", answer=204),
+    "queue/<uuid:pk>/take/": act("reviewer", own=True),
+    "queue/<uuid:pk>/release/": act("reviewer", own=True),
+    "queue/<uuid:pk>/hand-over/": act("reviewer", own=True),
+    "queue/<uuid:pk>/due/": act("manager", own=True),
+    "keys/": act("operator", answer=400),
+    "inspections/<uuid:pk>/undo/": act("reviewer", own=True),
     "inspections/<uuid:pk>/": page(own=True),
     "inspections/<uuid:pk>/live/": page(own=True),
     "inspections/<uuid:pk>/decide/": act("reviewer", own=True),
@@ -77,6 +89,10 @@ ADDRESSES: dict[str, Expected] = {
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/": page(own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/state/": page(own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/draft/": page("reviewer", own=True),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/heat.png": page(own=True, answer=404),
+    "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/tiles/<int:level>/<int:x>/<int:y>": page(
+        own=True, answer=404
+    ),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/sam/": act("reviewer", own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/save/": act("reviewer", own=True),
     "inspections/<uuid:pk>/photos/<uuid:photo_pk>/draw/masks/<uuid:finding_pk>/": page(own=True),
@@ -189,6 +205,8 @@ def address(route: str, world: Screens) -> str:
         link = dispute_link(world)
         pk[first] = dispute_photo(link).pk if "photos" in route else link.pk
     pk["dispute/"] = world.photo.pk
+    if first == "queue/" and "<uuid:pk>" in route:
+        pk[first] = enqueue(world.inspection, ReviewReason.ASKED).pk
     key = "tickets" if first == "connectors/" else world.plan.key
     for name, value in {
         "<uuid:pk>": pk.get(first),
@@ -201,6 +219,9 @@ def address(route: str, world: Screens) -> str:
         "<slug:figure>": "defect-rate",
         "<slug:slug>": world.site.slug,
         "<int:number>": 1,
+        "<int:level>": 0,
+        "<int:x>": 0,
+        "<int:y>": 0,
         "<uuidstr:upload_id>": world.extra["upload"].pk,
         "<uuidstr:inspection_id>": world.inspection.pk,
         "<index>": 0,

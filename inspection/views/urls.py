@@ -14,7 +14,9 @@ from inspection.views import (
     dispute_page,
     disputes,
     drawing,
+    exports,
     home,
+    imports,
     inspection,
     inspections,
     learning,
@@ -48,6 +50,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *reports.urlpatterns,
     *report_layouts.urlpatterns,
     *dashboards.urlpatterns,
+    *exports.urlpatterns,
+    *imports.urlpatterns,
     *disputes.urlpatterns,
     *dispute_page.urlpatterns,
 ]

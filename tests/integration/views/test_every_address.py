@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from screen_world import ROLES, SECRET, Screens, make_inspection
 
-from inspection.models import DisputeLink, DisputePhoto, DisputeStatement, Inspection
+from inspection.models import ExportJob, ImportJob, DisputeLink, DisputePhoto, DisputeStatement, Inspection
 from inspection.models.choices import ReviewReason
 from inspection.services.comments import add_comment
 from inspection.services.gold import make_gold
@@ -140,6 +140,14 @@ ADDRESSES: dict[str, Expected] = {
     "plans/<slug:key>/golden/": act("manager", own=True),
     "plans/<slug:key>/golden/<uuid:pk>/": page(own=True),
     "plans/<slug:key>/golden/<uuid:pk>/remove/": act("manager", own=True),
+    "exports/": page("manager", post=True),
+    "exports/<uuid:pk>/row/": page("manager", own=True),
+    "exports/<uuid:pk>/act/": act("manager", own=True),
+    "exports/<uuid:pk>/file/": page("manager", own=True, answer=302),
+    "imports/": page("manager", post=True),
+    "imports/<uuid:pk>/": page("manager", own=True),
+    "imports/<uuid:pk>/state/": page("manager", own=True),
+    "imports/<uuid:pk>/act/": act("manager", own=True),
     "dashboards/": page("manager", answer=302),
     "dashboards/costs/": page("manager", post=True),
     "dashboards/<slug:page>/": page("manager"),
@@ -201,6 +209,8 @@ def address(route: str, world: Screens) -> str:
     first = route.partition("/")[0] + "/"
     if "<uuid:pk>" in route and first in ("comments/", "inbox/", "judging/"):
         pk[first] = judging_row(first, world)
+    if "<uuid:pk>" in route and first in ("exports/", "imports/"):
+        pk[first] = transfer_row(first, world)
     if first == "disputes/" and "<uuid:pk>" in route:
         link = dispute_link(world)
         pk[first] = dispute_photo(link).pk if "photos" in route else link.pk
@@ -229,6 +239,16 @@ def address(route: str, world: Screens) -> str:
         route = route.replace(name, str(value))
     assert "<" not in route, route
     return "/" + route
+
+
+def transfer_row(first: str, world: Screens) -> Any:
+    """An export or an import of the site."""
+    if first == "exports/":
+        return ExportJob.objects.create(site=world.site, format="csv").pk
+    job = ImportJob.objects.create(
+        site=world.site, plan=world.plan, name="a.json", stored_key="k", size_bytes=1, sha256="0"
+    )
+    return job.pk
 
 
 def judging_row(first: str, world: Screens) -> Any:

@@ -16,7 +16,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from screen_world import ROLES, SECRET, Screens, make_inspection
 
-from inspection.models import ExportJob, ImportJob, DisputeLink, DisputePhoto, DisputeStatement, Inspection
+from inspection.models import (
+    DisputeLink,
+    DisputePhoto,
+    DisputeStatement,
+    ExportJob,
+    ImportJob,
+    Inspection,
+)
 from inspection.models.choices import ReviewReason
 from inspection.services.comments import add_comment
 from inspection.services.gold import make_gold

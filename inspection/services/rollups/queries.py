@@ -215,7 +215,8 @@ REVIEWERS = f"""
 INSERT INTO inspection_reviewerday (site_id, day, plan_id, reviewer_id, units, findings, changed,
  timed, active_s)
 SELECT %(site)s, day, plan_id, reviewer_id, count(*) FILTER (WHERE on_unit),
- count(*) FILTER (WHERE kind IN ('confirm_finding', 'reject_finding', 'change_finding')),
+ count(*) FILTER (WHERE kind IN (
+  'confirm_finding', 'reject_finding', 'change_finding', 'add_finding')),
  count(*) FILTER (WHERE on_unit AND was NOT IN ('', becomes)),
  count(*) FILTER (WHERE on_unit AND gap <= {BREAK_S}),
  coalesce(sum(gap) FILTER (WHERE gap <= {BREAK_S}), 0)

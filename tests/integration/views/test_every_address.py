@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
-from screen_world import ROLES, SECRET, Screens, make_inspection
+from screen_world import ROLES, SECRET, Screens, jpeg, make_inspection, stored
 
 from inspection.models import (
     DisputeLink,
@@ -23,6 +23,9 @@ from inspection.models import (
     ExportJob,
     ImportJob,
     Inspection,
+    ReportDocument,
+    ReportLayout,
+    SiteLogo,
 )
 from inspection.models.choices import ReviewReason
 from inspection.services.comments import add_comment
@@ -155,6 +158,23 @@ ADDRESSES: dict[str, Expected] = {
     "imports/<uuid:pk>/": page("manager", own=True),
     "imports/<uuid:pk>/state/": page("manager", own=True),
     "imports/<uuid:pk>/act/": act("manager", own=True),
+    "reports/": page(),
+    "reports/lot/": page("manager", post=True),
+    "reports/layouts/": page("manager"),
+    "reports/layouts/new/": page("manager", post=True),
+    "reports/layouts/<uuid:pk>/": page("manager", own=True, post=True),
+    "reports/layouts/<uuid:pk>/delete/": act("manager", own=True),
+    "reports/logo.png": page("manager", own=True, post=True),
+    "reports/logo/remove/": act("manager"),
+    "reports/<uuid:pk>/": page(own=True),
+    "reports/<uuid:pk>/state/": page(own=True),
+    "reports/<uuid:pk>/mailings/": page(own=True),
+    "reports/<uuid:pk>/report.pdf": page(own=True),
+    "reports/<uuid:pk>/logo.png": page(own=True),
+    "reports/<uuid:pk>/cancel/": act("operator", own=True),
+    "reports/<uuid:pk>/delete/": act("operator", own=True),
+    "reports/<uuid:pk>/send/": act("reviewer", own=True),
+    "inspections/<uuid:pk>/report/": act("operator", own=True),
     "dashboards/": page("manager", answer=302),
     "dashboards/costs/": page("manager", post=True),
     "dashboards/<slug:page>/": page("manager"),
@@ -218,6 +238,8 @@ def address(route: str, world: Screens) -> str:
         pk[first] = judging_row(first, world)
     if "<uuid:pk>" in route and first in ("exports/", "imports/"):
         pk[first] = transfer_row(first, world)
+    if first == "reports/":
+        pk[first] = report_row(route, world)
     if first == "disputes/" and "<uuid:pk>" in route:
         link = dispute_link(world)
         pk[first] = dispute_photo(link).pk if "photos" in route else link.pk
@@ -256,6 +278,21 @@ def transfer_row(first: str, world: Screens) -> Any:
         site=world.site, plan=world.plan, name="a.json", stored_key="k", size_bytes=1, sha256="0"
     )
     return job.pk
+
+
+def report_row(route: str, world: Screens) -> Any:
+    """A report that is done, with a logo; or a layout."""
+    key = stored(jpeg())
+    SiteLogo.objects.create(site=world.site, image_key=key, sha256="0" * 64, width=9, height=9)
+    if route.startswith("reports/layouts/"):
+        return ReportLayout.objects.create(site=world.site, name=SECRET, parts=["cover"]).pk
+    done = {"status": "done", "head": {"blocks": []}, "pdf_key": key, "pages": 1}
+    layout = {"name": SECRET, "parts": ["cover"], "paper": "a4", "footer": "", "logo": key}
+    document = ReportDocument.objects.create(
+        site=world.site, inspection=world.inspection, title=SECRET, layout=layout,
+        units=[str(world.inspection.pk)], **done,
+    )  # fmt: skip
+    return document.pk
 
 
 def judging_row(first: str, world: Screens) -> Any:

@@ -121,6 +121,21 @@ def due(model: Model, most: int = 20) -> list[UUID]:
     return list(rows.order_by("created_at").values_list("pk", flat=True)[:most])
 
 
+def to_end(job: BackgroundJob, work: Callable[[UUID], None], told: Callable[[str], None]) -> None:
+    """Work at a job until it is no longer open, for the command line; a worker may have it."""
+    last = ""
+    while True:
+        work(job.pk)
+        job.refresh_from_db()
+        line = f"{job.done} of {job.total}" if job.total else ""
+        if line not in ("", last):
+            told(line)
+        last = line
+        if job.status not in OPEN:
+            return
+        time.sleep(0.5)
+
+
 _busy = threading.Lock()
 
 

@@ -73,7 +73,7 @@ def test_what_the_list_shows_is_exported_and_fetched(
         page.get_by_role("button", name="Export 1 unit").click()
         expect(page.locator(".job[data-status=waiting]")).to_contain_text("Waits for a worker")
         export_jobs.work(ExportJob.objects.get().pk)
-        expect(page.locator(".job[data-status=done]")).to_contain_text("4 findings")
+        expect(page.locator(".job[data-status=done]")).to_contain_text("findings: 4")
         with page.expect_download() as fetched:
             page.get_by_role("link", name="Download").click()
         path = tmp_path / "export.zip"

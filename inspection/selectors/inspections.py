@@ -197,17 +197,6 @@ def status_counts(site: Site) -> dict[str, int]:
     return dict(rows.order_by().values_list("status").annotate(Count("pk")))
 
 
-def next_to_review(site: Site, user: User, skip: UUID | None = None) -> Inspection | None:
-    """The most urgent one that waits for this person: by priority, then by age. Not what they have
-    judged already, nor gold units, which ``services.gold.next_gold`` gives out."""
-    rows = Inspection.objects.for_site(site).filter(status=InspectionStatus.REVIEW)
-    rows = rows.exclude(not_for(user))
-    if skip is not None:
-        rows = rows.exclude(pk=skip)
-    found: Inspection | None = rows.order_by("priority", "created_at").first()
-    return found
-
-
 def similar_cases(inspection: Inspection) -> list[Inspection]:
     """Past inspections of the site whose photos are most alike, with ``likeness``."""
     if inspection.embedding is None:

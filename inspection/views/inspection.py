@@ -21,7 +21,8 @@ from inspection.selectors.evidence import gather, overlay
 from inspection.selectors.plans import active_plans
 from inspection.services import reviews, runs
 from inspection.services.earlier import EarlierRefusedError, choose_earlier
-from inspection.services.gold import next_gold
+from inspection.services.undo import undo
+from inspection.views.queue import unit_context
 from inspection.views.turn import turn
 
 REJECT_KEYS = "drpuwsbo"
@@ -79,7 +80,7 @@ def inspection(request: MemberRequest, pk: UUID) -> HttpResponse:
     """Photo with findings over it, what was read and decided, and how."""
     found = find(request, pk)
     context = page_context(request, found) | {"similar": reads.similar_cases(found)}
-    return render(request, "inspections/page.html", context)
+    return render(request, "inspections/page.html", context | unit_context(request, found))
 
 
 @require_safe
@@ -140,6 +141,21 @@ def decide(request: MemberRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
+@member_required(Role.REVIEWER)
+def take_back(request: MemberRequest, pk: UUID) -> HttpResponse:
+    """Take back one's own verdict, named by the key that it was given with."""
+    found = find(request, pk)
+    sent = request.POST
+    try:
+        undone = undo(request.membership, found, sent.get("of", ""), sent.get("client_key", ""))
+    except reviews.ReviewRefusedError as error:
+        return _refused(request, found, error)
+    answer = _answer(request, found)
+    answer["X-Message"] = _ascii(undone.note)
+    return answer
+
+
+@require_POST
 @member_required()
 def rerun(request: MemberRequest, pk: UUID) -> HttpResponse:
     """Let the models look again, by another plan where one is sent; verdicts of people stay."""
@@ -189,19 +205,6 @@ def _look_again(request: MemberRequest, found: Inspection, plan: Plan | None) ->
         messages.error(request, "The models are still at work. Choose the plan when they are done.")
 
 
-@require_safe
-@member_required(Role.REVIEWER)
-def next_in_review(request: MemberRequest) -> HttpResponse:
-    """Go to the most urgent inspection that waits for a person."""
-    skip = reads.parse_id(request.GET.get("skip"))
-    found = next_gold(request.membership, skip)
-    found = found or reads.next_to_review(request.membership.site, request.user, skip)
-    if found is None:
-        messages.success(request, "Nothing waits for a review. Well done.")
-        return HttpResponseRedirect(reverse("inspections"))
-    return HttpResponseRedirect(reverse("inspection", args=[found.pk]))
-
-
 def _answer(request: MemberRequest, found: Inspection) -> HttpResponse:
     """The parts of the page as they are now, or the page for a form sent without JavaScript."""
     if not _is_htmx(request):
@@ -230,10 +233,10 @@ def _is_htmx(request: HttpRequest) -> bool:
 
 
 urlpatterns = [
-    path("inspections/next/", next_in_review, name="next-in-review"),
     path("inspections/<uuid:pk>/", inspection, name="inspection"),
     path("inspections/<uuid:pk>/live/", live, name="inspection-live"),
     path("inspections/<uuid:pk>/decide/", decide, name="decide"),
+    path("inspections/<uuid:pk>/undo/", take_back, name="undo"),
     path("inspections/<uuid:pk>/rerun/", rerun, name="rerun"),
     path(
         "inspections/<uuid:pk>/findings/<uuid:finding_pk>/",

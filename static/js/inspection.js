@@ -1,7 +1,10 @@
 // The page of one inspection: photo, findings and keys tied together.
 
 import { isTyping, register } from "./keys.js";
+import { post } from "./outbox.js";
+import { goOn, isReviewing } from "./queue.js";
 import { toast } from "./toast.js";
+import { forgetAct, remember } from "./undo.js";
 import { NEWS, UNIT, tell, unit } from "./unit.js";
 import { PhotoViewer } from "./viewer.js";
 
@@ -187,7 +190,6 @@ for (const type of ["mouseover", "focusin"]) {
 // Verdicts go one after the other, each shown as pending at once and settled by the server's
 // answer. The form's client_key makes a repeated one the same verdict. Not by attributes of htmx:
 // right after news was swapped in there is a moment in which it does not know the new forms yet.
-let verdicts = Promise.resolve();
 let pending = 0;
 let given = 0;
 let news = "";
@@ -201,27 +203,55 @@ document.addEventListener("submit", (event) => {
   const body = new FormData(form, event.submitter);
   const shown = form.closest(".finding") ?? event.submitter;
   if (shown) shown.dataset.pending = "true";
-  pending += 1;
-  given += 1;
-  verdicts = verdicts.then(() => send(form.action, body)).then(({ ok, text }) => {
-    pending -= 1;
-    if (ok) news = text;
-    else takeBack(form, shown, text);
-    if (!pending && news) showNews();
-  });
+  give(form, shown, body);
 });
 
-async function send(address, body) {
-  try {
-    const answer = await fetch(address, { method: "POST", body, headers: { "HX-Request": "true" } });
-    if (answer.headers.get("HX-Redirect")) location.href = answer.headers.get("HX-Redirect");
-    const text = await answer.text();
-    if (answer.status === 200) return { ok: true, text };
-    return { ok: false, text: answer.headers.get("X-Message") || `Not saved (${answer.status}). Reload the page and try again.` };
-  } catch {
-    return { ok: false, text: "No connection, so this was not saved. Try again." };
-  }
+async function give(form, shown, body) {
+  const act = { unit: unit.id, page: unit.address, of: body.get("client_key"), words: wordsOf(form, body) };
+  const leaves = form.dataset.verdict === "decide" && isReviewing();
+  const answer = post({ address: form.action, body, unit: act.unit, words: act.words });
+  remember(act);
+  if (!leaves) { pending += 1; given += 1; } else goOn();
+  const { ok, text } = await answer;
+  if (!ok) forgetAct(act.of);
+  if (leaves) { if (!ok) toast(`${act.words} was not saved: ${text}`, "error"); else if (unit.id === act.unit) settle(text); return; }
+  if (unit.id === act.unit) pending -= 1;
+  if (unit.id !== act.unit) { if (!ok) toast(text, "error"); return; }
+  if (ok) news = text;
+  else takeBack(form, shown, text);
+  if (!pending && news) showNews();
 }
+
+function settle(text) {
+  news = text;
+  if (!pending) showNews();
+}
+
+const VERBS = { confirm: "Confirmed", reject: "Rejected", change: "Changed" };
+
+function wordsOf(form, body) {
+  if (form.dataset.verdict === "decide") {
+    const button = $(`decide-${body.get("disposition")}`);
+    return `${button?.querySelector("span")?.textContent ?? "Decision"}: ${document.querySelector("#inspection-head h1")?.textContent ?? ""}`;
+  }
+  const name = form.closest(".finding")?.querySelector(".finding-type")?.textContent ?? "finding";
+  return `${VERBS[body.get("reason") ? "reject" : body.get("act")] ?? "Judged"}: ${name}`;
+}
+
+document.addEventListener("loupe:undone", (event) => {
+  const { unit: of, page, html } = event.detail;
+  if (of !== unit.id) { location.href = page; return; }
+  settle(html);
+});
+
+document.addEventListener("loupe:shown", () => {
+  pending = 0;
+  news = "";
+  state.photo = null;
+  state.selected = null;
+  readData();
+  showUnit();
+});
 
 function showNews() {
   htmx.swap("#side", news, { swapStyle: "outerHTML" });

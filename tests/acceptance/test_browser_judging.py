@@ -198,8 +198,9 @@ def test_a_manager_sets_the_rule_makes_a_gold_unit_and_sees_grades(
         expect(page.locator("h1")).to_have_text("Judging")
     copy = GoldUnit.objects.get().inspection
     with desk(browser, base, screens, "reviewer") as page:
-        page.goto("/inspections/next/")
+        page.goto("/queue/next/")
         page.wait_for_url(f"**/inspections/{copy.pk}/**")
+        open_unit(page, copy)
         until(page, READY)
         page.keyboard.press("r")
         expect(page.locator(".turn")).to_contain_text("It is sealed")

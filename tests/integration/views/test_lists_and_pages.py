@@ -118,17 +118,6 @@ def test_only_what_is_under_way_is_asked_for_again(screens: Screens) -> None:
     assert "every 2s" not in page
 
 
-def test_the_most_urgent_is_reviewed_next(screens: Screens) -> None:
-    urgent = make_inspection(screens.site, screens.plan)
-    Inspection.objects.filter(pk=urgent.pk).update(priority=1)
-    client = screens.client("reviewer")
-    assert client.get("/inspections/next/")["Location"] == f"/inspections/{urgent.pk}/"
-    skipped = client.get(f"/inspections/next/?skip={urgent.pk}")
-    assert skipped["Location"] == f"/inspections/{screens.inspection.pk}/"
-    Inspection.objects.update(status="decided")
-    assert client.get("/inspections/next/")["Location"] == "/inspections/"
-
-
 def test_thumbnails_are_kept_by_the_browser(screens: Screens) -> None:
     client, address = screens.client("operator"), f"/photos/{screens.photo.pk}/thumb"
     first = client.get(address)

@@ -27,7 +27,7 @@ from inspection.services.exports.jobs import ExportRefusedError
 
 SHOWN = 50
 MOST_COUNTED = 100_000
-KEPT_HIDDEN = ("line", "shift", "supplier", "product", "type", "decided_by", "severity")
+KEPT_HIDDEN = ("line", "shift", "supplier", "product", "type", "decided_by")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -57,7 +57,8 @@ def _context(request: MemberRequest, wanted: InspectionFilter, form: ExportForm)
     hidden = {name: v for name, v in wanted.behind.values().items() if name in KEPT_HIDDEN}
     return {
         "wanted": wanted,
-        "hidden": hidden | ({"q": wanted.q} if wanted.q else {}),
+        "hidden": hidden | {n: v for n in ("q", "severity") if (v := getattr(wanted, n))},
+        "also": _also(wanted, hidden),
         "words": wanted.behind.words(),
         "count": count,
         "is_too_many": count > MOST_COUNTED,
@@ -65,13 +66,19 @@ def _context(request: MemberRequest, wanted: InspectionFilter, form: ExportForm)
         "plans": active_plans(site),
         "statuses": InspectionStatus.choices,
         "dispositions": DispositionChoice.choices,
-        "severities": SeverityChoice.choices,
         "form": form,
         "chosen_format": form.data.get("format", "coco:rle"),
         "formats": FORMATS,
         "choices": reads.CHOICES,
         "rows": [_row(job) for job in reads.exports_of(site)[:SHOWN]],
     }
+
+
+def _also(wanted: InspectionFilter, hidden: dict[str, str]) -> list[str]:
+    """Filters that the page has no control for, for people."""
+    told = [f"with the words “{wanted.q}”"] if wanted.q else []
+    told += [f"severity {wanted.severity}"] if wanted.severity else []
+    return told + [f"{name.replace('_', ' ')} {value}" for name, value in hidden.items()]
 
 
 def _query(wanted: InspectionFilter) -> str:

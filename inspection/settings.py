@@ -303,7 +303,7 @@ EXPORT_DAYS = env.integer(
     default=7,
     minimum=1,
     maximum=365,
-    help="How long the file of an export is kept, in days.",
+    help="How long the files of exports and of imported annotations are kept, in days.",
 )
 
 EMAIL_HOST = env.text(

@@ -44,7 +44,7 @@ def sweep() -> dict[str, int]:
         "deliveries": _send_deliveries,
         "learning": _wake_learning,
         "transfers": _wake_transfers,
-        "exports": _expire_exports,
+        "transferred": _expire_transfers,
         "reports": _wake_reports,
         "dispute photos": photos.tidy_up,
         "tries": tries.forget,
@@ -181,11 +181,12 @@ def _wake_transfers() -> int:
     return sum(map(exports.wake, out)) + sum(map(imports.wake, into))
 
 
-def _expire_exports() -> int:
-    """Files of exports whose time is over."""
+def _expire_transfers() -> int:
+    """Files of exports and imports whose time is over."""
     from inspection.services.exports import jobs as exports
+    from inspection.services.imports import jobs as imports
 
-    return exports.tidy_up()
+    return exports.tidy_up() + imports.tidy_up()
 
 
 def _wake_learning() -> int:

@@ -98,6 +98,11 @@ def _row(job: ExportJob) -> QuerySet[ExportJob]:
     return rows
 
 
+def export_key(job: ExportJob, attempt: int) -> str:
+    """Where the file of an attempt lies; two workers never write the same one."""
+    return f"exports/{job.site_id}/{job.pk}/{attempt}.zip"
+
+
 def wake(job_id: UUID) -> bool:
     """Tell a worker; False if unheard, then the sweeper will."""
     return messages._send(EXPORT, str(job_id), QUEUE)
@@ -123,8 +128,6 @@ def tidy_up(most: int = 20) -> int:
 
 
 def _drop(job: ExportJob) -> None:
-    from inspection.services.exports.run import export_key
-
     for attempt in range(1, job.attempt + 1):
         default_storage.delete(export_key(job, attempt))
     ExportJob.objects.filter(pk=job.pk).update(file_key="")

@@ -23,6 +23,7 @@ from inspection.selectors import exports as reads
 from inspection.selectors.inspections import InspectionFilter
 from inspection.services.background import Claim, JobFailedError
 from inspection.services.exports.coco import CocoWriter
+from inspection.services.exports.jobs import export_key
 from inspection.services.exports.options import ExportOptions
 from inspection.services.exports.scene import Classes, Scene, Writer, counted
 from inspection.services.exports.tables import TableWriter
@@ -39,11 +40,6 @@ WRITERS: dict[str, Callable[[Scene], Writer]] = {
     ExportFormat.CSV: lambda scene: TableWriter(scene, "csv"),
     ExportFormat.PARQUET: lambda scene: TableWriter(scene, "parquet"),
 }
-
-
-def export_key(job: ExportJob, attempt: int) -> str:
-    """Where the file of an attempt lies; two workers never write the same one."""
-    return f"exports/{job.site_id}/{job.pk}/{attempt}.zip"
 
 
 def run(claim: Claim) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import IO
 from uuid import UUID
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models.functions import Now
 
 from inspection.models import ImportJob, Membership, Plan, Site, User
 from inspection.models.background import JobStatus
@@ -132,6 +134,20 @@ def again(membership: Membership, job: ImportJob) -> None:
 def _check(membership: Membership) -> None:
     if not membership.allows(Role.MANAGER):
         raise ImportRefusedError("Only quality managers import annotations. Ask one of them.")
+
+
+def tidy_up(most: int = 20) -> int:
+    """Let files of old imports go, also of those that nobody said yes to; the rows stay and tell
+    what came from where. Returns of how many; called by the sweeper."""
+    old = Now() - timedelta(days=settings.EXPORT_DAYS)
+    over = ImportJob.objects.filter(created_at__lt=old).exclude(status__in=background.OPEN)
+    gone = list(over.exclude(stored_key="")[:most])
+    for job in gone:
+        default_storage.delete(job.stored_key)
+        row = ImportJob.objects.filter(pk=job.pk)
+        row.update(stored_key="")
+        row.filter(status=JobStatus.READY).update(status=JobStatus.EXPIRED)
+    return len(gone)
 
 
 def wake(job_id: UUID) -> bool:

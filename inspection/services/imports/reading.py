@@ -55,6 +55,8 @@ class Contents:
 
 def read(job: ImportJob, beat: Callable[[], None]) -> Contents:
     """All of the file. BadAnnotationsError, InputError with words where it can't be taken."""
+    if not job.stored_key:
+        raise FileNotFoundError(job.name)
     if fetch_head(job.stored_key, 4) != ZIP:
         if job.size_bytes > MOST_TEXT_BYTES:
             raise InputError(_too_long(job.name))

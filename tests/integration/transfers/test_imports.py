@@ -385,3 +385,19 @@ def test_the_imported_finding_goes_out_with_where_it_came_from(world):
     (told,) = json.loads(archive.read("annotations.json"))["annotations"]
     assert told["loupe"]["imported_by"] == "lid-manager"
     assert told["loupe"]["imported_file"] == "instances.json"
+
+
+def test_files_of_old_imports_go_and_what_nobody_said_yes_to_expires(world):
+    unit_of(world, "lid-7.jpg")
+    done = taken(world, sent(world, coco(boxed(), file="lid-7.jpg")))
+    ready = sent(world, coco(boxed(bbox=[1, 1, 9, 9]), file="lid-7.jpg"))
+    assert jobs.tidy_up() == 0
+    ImportJob.objects.update(created_at=timezone.now() - timedelta(days=100))
+    assert jobs.tidy_up() == 2
+    assert not default_storage.exists(done.stored_key)
+    for job in (done, ready):
+        job.refresh_from_db()
+    assert (done.status, ready.status, ready.stored_key) == ("done", "expired", "")
+    ImportJob.objects.filter(pk=ready.pk).update(status="failed")
+    jobs.again(world.memberships["manager"], ready)
+    assert "gone from the storage" in worked(ready).message

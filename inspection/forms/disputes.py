@@ -13,6 +13,7 @@ from inspection.models.dispute import LONGEST_ANSWER, DisputeOutcome
 from inspection.selectors.disputes import class_name
 from inspection.selectors.findings import current_findings, is_standing
 from inspection.services.disputes.links import MOST_DAYS
+from inspection.services.reports.mailing import is_configured
 
 OUTCOMES = (
     (DisputeOutcome.UPHELD, "Uphold: it stays as it is"),
@@ -42,6 +43,12 @@ class LinkForm(forms.Form):
         max_length=100,
         help_text="For your own list; the party doesn't see it.",
     )
+    email = forms.EmailField(
+        label="Send it to",
+        required=False,
+        max_length=254,
+        help_text="Empty: you pass the link on yourself.",
+    )
     shows_earlier = forms.BooleanField(
         label="Show the earlier photo beside it", required=False, initial=True
     )
@@ -51,6 +58,8 @@ class LinkForm(forms.Form):
         choices = [("", "The whole unit"), *standing(inspection)]
         self.fields["finding"].choices = choices  # type: ignore[attr-defined]
         self.fields["days"].initial = settings.DISPUTE_LINK_DAYS
+        if not is_configured():
+            del self.fields["email"]
 
 
 class AnswerForm(forms.Form):

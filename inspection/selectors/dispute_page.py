@@ -140,7 +140,7 @@ def _shown(
         name=defect.name if defect else finding.type.replace("_", " ").replace("-", " "),
         definition=defect.definition if defect else "",
         limit=_limit(defect),
-        size=_size(finding, photo),
+        size=_size(finding, photo, scale),
         history=BEFORE[FindingHistory(finding.history)] if is_known else "",
         is_withdrawn=finding.status == FindingStatus.REJECTED,
         is_gone=finding.status == FindingStatus.OPEN
@@ -171,8 +171,8 @@ def _limit(defect: DefectType | None) -> str:
     return f"Up to {defect.max_area_mm2:g} mm² is tolerated."
 
 
-def _size(finding: Finding, photo: Photo | None) -> str:
-    """In millimetres where they are known, else against the photo."""
+def _size(finding: Finding, photo: Photo | None, scale: float | None) -> str:
+    """In millimetres where they were measured, else by the box, else against the photo."""
     told = []
     if finding.length_mm is not None:
         told.append(f"{_number(finding.length_mm)} mm long")
@@ -180,6 +180,9 @@ def _size(finding: Finding, photo: Photo | None) -> str:
         told.append(f"{_number(finding.area_mm2)} mm²")
     if told:
         return ", ".join(told)
+    if scale is not None:
+        width, height = finding.x2 - finding.x1, finding.y2 - finding.y1
+        return f"{_number(width * scale)} × {_number(height * scale)} mm, by its frame"
     if photo is None or not photo.width:
         return ""
     share = (finding.x2 - finding.x1) / photo.width

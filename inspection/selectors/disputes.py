@@ -114,9 +114,11 @@ class LinkRow:
 
 
 def links_of(inspection: Inspection, viewer: User) -> list[LinkRow]:
-    """The links of a unit, newest first. While words on it are sealed, only one's own answers."""
+    """The links of a unit: those that wait for an answer, then the newest. While words on it are
+    sealed, only one's own answers."""
     only = viewer if is_open(inspection.pk) else None
-    return [_row(link, only) for link in _told(DisputeLink.objects.filter(inspection=inspection))]
+    rows = [_row(link, only) for link in _told(DisputeLink.objects.filter(inspection=inspection))]
+    return sorted(rows, key=lambda row: row.state != LinkState.WAITING)
 
 
 def links_at(site: Site, state: str = "") -> QuerySet[DisputeLink]:

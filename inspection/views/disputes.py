@@ -19,6 +19,7 @@ from inspection.models.choices import InspectionStatus, Role
 from inspection.selectors import disputes as reads
 from inspection.services.disputes import links
 from inspection.services.disputes.answers import Answer, answer
+from inspection.services.disputes.mail import send_link
 from inspection.services.disputes.refusals import DisputeRefusedError
 from inspection.services.refusals import ReviewRefusedError
 from inspection.views.photos import served_image
@@ -55,11 +56,14 @@ def of_unit(request: MemberRequest, pk: UUID) -> HttpResponse:
             days=chosen["days"],
             label=chosen["label"],
             shows_earlier=chosen["shows_earlier"],
+            email=chosen.get("email", ""),
         )
     except DisputeRefusedError as error:
         form.add_error(None, str(error))
         return _panel(request, found, link_form=form)
-    return _panel(request, found, made=link, address=links.address_of(token))
+    address = links.address_of(token)
+    failed = send_link(link, address) if link.email else ""
+    return _panel(request, found, made=link, address=address, mail_failed=failed)
 
 
 def _panel(

@@ -25,6 +25,21 @@ function paintMasks() {
   }
 }
 
+// The bare photo is one tap away: a mark must not hide what it marks.
+function bareness(box) {
+  if (!box.querySelector(".mark")) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "btn small bare";
+  button.textContent = "Hide the marks";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => {
+    const hides = box.classList.toggle("hides-marks");
+    button.setAttribute("aria-pressed", String(hides));
+  });
+  box.querySelector(".shot").before(button);
+}
+
 // Side by side, or one photo over the other with an edge that is drawn across.
 function comparison(box) {
   if (!box.classList.contains("has-before")) return;
@@ -244,6 +259,7 @@ async function begin() {
 }
 
 paintMasks();
+for (const box of document.querySelectorAll("[data-shown]")) bareness(box);
 for (const box of document.querySelectorAll("[data-compare]")) comparison(box);
 if (form && $("send")) begin();
 if (location.hash === "#sent") $("sent")?.focus();

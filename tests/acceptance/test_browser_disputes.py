@@ -330,5 +330,5 @@ def test_pages_of_disputes_can_be_read_by_everybody(
                 if name == "fresh" and page.locator(".compare.has-before").count():
                     page.get_by_role("button", name="Swipe").first.click()
                     shot(page, f"swipe-{size}-{scheme}")
-    assert problems == []
+    assert not problems, "\n".join(problems)
     assert DisputeLink.objects.count() == 4

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from dispute_world import decided, form, linked, over
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 from judging_world import decide, rule
 from screen_world import SECRET, Screens, make_finding, make_inspection
@@ -147,9 +149,7 @@ def test_revoked_expired_and_forged_tokens_get_one_answer(screens: Screens, meth
     assert DisputeLook.objects.count() == 0
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@limits(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 47), letter=st.characters(exclude_categories=["Cs"]))
 def test_altered_tokens_open_nothing(screens: Screens, place: int, letter: str) -> None:
     TryCount.objects.all().delete()
@@ -329,3 +329,29 @@ def test_the_list_tells_of_links_of_the_site(screens: Screens) -> None:
     assert "No links yet" in screens.client("stranger").get("/disputes/").content.decode()
     context = json.dumps(answer.headers.get("Content-Type"))
     assert "html" in context
+
+
+def test_a_link_goes_by_mail_where_a_server_is_named(
+    screens: Screens, settings: Any, mailoutbox: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = decided(screens)
+    client = screens.client("reviewer")
+    address = f"/inspections/{unit.pk}/disputes/"
+    sent = {"link-finding": "", "link-days": "3", "link-email": "owner@example.com"}
+    assert "link-email" not in client.get(address).content.decode()
+    client.post(address, sent)
+    assert mailoutbox == []
+    settings.EMAIL_HOST = "mail.example.com"
+    assert "link-email" in client.get(address).content.decode()
+    body = client.post(address, sent).content.decode()
+    assert "It was sent to owner@example.com" in body
+    assert mailoutbox[0].to == ["owner@example.com"]
+    assert mailoutbox[0].body.count("/dispute/") == 1
+
+    def refuse(self: Any, messages: Any) -> int:
+        raise OSError("no route")
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+    body = client.post(address, sent).content.decode()
+    assert "It was not sent by e-mail." in body
+    assert "/dispute/" in body

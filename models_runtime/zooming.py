@@ -15,8 +15,10 @@ from models_runtime.contracts import Box, Click, Mask, MaskCandidate, PhotoPixel
 CORNERS = ("x1", "y1", "x2", "y2")
 ROOM = 2.0
 """A window is so many times as long as what is meant."""
-WORTH_IT = 0.7
+WORTH_IT = 0.5
 """A window of more than this share of the photo's longer side shows hardly more than the photo."""
+MOST_TIDIED = 2_000_000
+"""Pixels around a mask up to which specks and pinholes are removed: more take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,7 @@ def _clipped(box: Box, window: Window) -> Box | None:
 
 def in_photo(found: MaskCandidate, window: Window, size: tuple[int, int]) -> MaskCandidate:
     """A mask of the window as one of the photo of ``size`` (height, width), without specks."""
-    pixels = masks.tidied(masks.decode(found.mask)) if found.area else masks.decode(found.mask)
-    runs = placed(pixels, window, size)
+    runs = placed(*_around(found, window), size)
     corners = rle.bounding_box(runs, size[0])
     box = Box(**dict(zip(CORNERS, corners, strict=True))) if corners else None
     return MaskCandidate(
@@ -116,6 +117,17 @@ def in_photo(found: MaskCandidate, window: Window, size: tuple[int, int]) -> Mas
         area=rle.area(runs),
         box=box,
     )
+
+
+def _around(found: MaskCandidate, window: Window) -> tuple[NDArray[np.bool_], Window]:
+    """The tidied mask within its own box, and where that lies in the photo."""
+    box = found.box or Box(x1=0, y1=0, x2=1, y2=1)
+    x1, y1, x2, y2 = int(box.x1), int(box.y1), int(box.x2), int(box.y2)
+    pixels = masks.decode(found.mask)[y1:y2, x1:x2]
+    if found.area and pixels.size <= MOST_TIDIED:
+        # With a border, so that what lies outside the mask is one part and no pinhole.
+        pixels = masks.tidied(np.pad(pixels, 1))[1:-1, 1:-1]
+    return pixels, Window(window.x + x1, window.y + y1, x2 - x1, y2 - y1)
 
 
 def placed(pixels: NDArray[np.bool_], window: Window, size: tuple[int, int]) -> rle.Runs:

@@ -25,7 +25,8 @@ def test_a_window_holds_what_is_meant_and_lies_in_the_photo(
     extent = Box(x1=x, y1=y, x2=x + wide, y2=y + high)
     window = zooming.window_for(extent, SIZE, least)
     if window is None:
-        assert max(wide, high) * zooming.ROOM > 0.4 * 4000 or least > 0.4 * 4000
+        # The next smaller window would hold less than there should be around it.
+        assert zooming.ROOM * max(wide, high) > zooming.WORTH_IT * 4000 / 2 or least > 1000
         return
     assert 0 <= window.x <= extent.x1
     assert 0 <= window.y <= extent.y1
@@ -78,8 +79,10 @@ def test_what_is_cut_out_and_put_back_is_the_same_place() -> None:
     assert (cut.pixels == pixels[10:40, 20:60]).all()
     inside = np.zeros((30, 40), bool)
     inside[5:25, 10:30] = True
+    inside[15, 20] = False  # and a pinhole, which is filled
+    inside[:2, :2] = True  # a speck, which goes
     mask = masks.encode(inside)
-    found = MaskCandidate(mask=mask, predicted_iou=0.7, area=400, box=None)
+    found = MaskCandidate(mask=mask, predicted_iou=0.7, area=404, box=masks.bounding_box(mask))
     back = zooming.in_photo(found, window, (60, 80))
     assert back.box == Box(x1=30, y1=15, x2=50, y2=35)
     assert (back.area, back.predicted_iou) == (400, 0.7)

@@ -38,8 +38,8 @@ def test_photos_come_out_with_clean_names_and_clutter_stays_in(tmp_path: Path) -
     path = tmp_path / "photos.zip"
     path.write_bytes(packed({"batch/": b"", **files}).getvalue())
     assert list(read_archive(path)) == [
-        ArchiveMember("a.jpg", b"AAA"),
-        ArchiveMember("b.png", b"B"),
+        ArchiveMember("a.jpg", b"AAA", path="batch/a.jpg"),
+        ArchiveMember("b.png", b"B", path="b.png"),
     ]
 
 
@@ -171,4 +171,4 @@ def test_zip64_comment_and_twins_of_a_mac_are_within_the_limits() -> None:
     large = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, size, offset)
     large += struct.pack("<4sLQL", b"PK\x06\x07", 0, len(plain) - 22, 1)
     source = io.BytesIO(plain[:-22] + large + end_record(0xFFFF, 0xFFFFFFFF))
-    assert only(source) == ArchiveMember("a.jpg", b"A")
+    assert only(source) == ArchiveMember("a.jpg", b"A", path="a.jpg")

@@ -70,8 +70,11 @@ def _locked(membership: Membership, photo: Photo, session: str) -> Draft:
 
 def _known(photo: Photo, finding: UUID | None) -> UUID | None:
     """The finding, unless models that looked again have dropped it: the strokes are kept."""
-    rows = Finding.objects.filter(pk=finding, photo=photo).values_list("pk", flat=True)
-    return rows.first() if finding else None
+    if finding is None:
+        return None
+    rows = Finding.objects.filter(pk=finding, photo=photo)
+    known: UUID | None = rows.values_list("pk", flat=True).first()
+    return known
 
 
 @transaction.atomic

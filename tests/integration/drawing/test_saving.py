@@ -16,6 +16,7 @@ from inspection.models import Finding, Inspection, JudgingRule, PlanVersion, Rev
 from inspection.pipeline.settle import settle
 from inspection.selectors.learning_labels import judged_units
 from inspection.services import reviews
+from inspection.services.undo import undo
 from models_runtime import masks
 
 pytestmark = [pytest.mark.integration, pytest.mark.django_db]
@@ -299,3 +300,21 @@ def test_one_save_sent_five_times_at_once_is_one(monkeypatch: pytest.MonkeyPatch
         thread.join()
     assert answers == [200] * 5
     assert Review.objects.count() == 2
+
+
+def test_what_was_drawn_can_be_taken_back(screens: Screens) -> None:
+    before = shapes(screens)
+    key = uuid.uuid4().hex
+    mask = sent(disc(60, 60, 9))
+    body = [change(before[0], mask=mask, type="scratch"), add(mask=DISC, severity="critical")]
+    assert save(screens, *body, key=key).status_code == 200
+    person = screens.memberships["reviewer"]
+    for place in (0, 1):
+        undo(person, screens.inspection, f"{key}.{place}", f"back-{place}")
+    now = {shape["id"]: shape for shape in shapes(screens)}
+    # What was added stays in the list, rejected, and is counted.
+    assert now[before[0]["id"]] | {"number": 1} == before[0]
+    (added,) = [shape for shape in now.values() if shape["source"] == "person"]
+    assert added["status"] == "rejected"
+    screens.inspection.refresh_from_db()
+    assert screens.inspection.severity == "major"

@@ -366,7 +366,7 @@ def _mark(
 ) -> None:
     """Mask, or box where there is none, and number of a finding on a photo."""
     step = width / (picture.box[2] - picture.box[0])
-    drawn = overlay(mark, picture.scale)
+    drawn = overlay(mark, picture.detail)
     if drawn is not None:
         _lay(pages, drawn, picture, left, top, step)
     else:
@@ -438,7 +438,7 @@ def _crop_mark(
     pages: Pages, mark: Block, picture: Picture, left: float, top: float, width: float
 ) -> None:
     step = width / (picture.box[2] - picture.box[0])
-    drawn = overlay(mark, picture.scale)
+    drawn = overlay(mark, picture.detail)
     if drawn is not None:
         _lay(pages, drawn, picture, left, top, step)
     else:

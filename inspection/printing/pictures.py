@@ -25,17 +25,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG of ``width`` × ``height``, which shows ``box`` (x1, y1, x2, y2) of the photo."""
+    """A JPEG of ``width`` × ``height``, which shows ``box`` (x1, y1, x2, y2) of the photo.
+    ``detail``: how many pixels masks on it have for one of the photo's."""
 
     jpeg: bytes
     width: int
     height: int
     box: Box
-
-    @property
-    def scale(self) -> float:
-        """Pixels of the picture for one of the photo."""
-        return self.width / (self.box[2] - self.box[0])
+    detail: float
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,8 @@ class OpenPhoto:
         """All of it, its longest side at most ``longest``."""
         shown = self._image.copy()
         shown.thumbnail((self._longest, self._longest), Image.Resampling.LANCZOS)
-        return _picture(shown, (0.0, 0.0, float(self.size[0]), float(self.size[1])))
+        box = (0.0, 0.0, float(self.size[0]), float(self.size[1]))
+        return _picture(shown, box, self._longest / max(self.size))
 
     def crop(self, box: Sequence[float]) -> Picture:
         """The surroundings of a finding."""
@@ -72,7 +70,7 @@ class OpenPhoto:
         size = (max(1, round(cut.width * grow)), max(1, round(cut.height * grow)))
         kind = Image.Resampling.LANCZOS if grow < 1 else Image.Resampling.BICUBIC
         shown = (x1 / factor, y1 / factor, x2 / factor, y2 / factor)
-        return _picture(cut.resize(size, kind), shown)
+        return _picture(cut.resize(size, kind), shown, grow * factor)
 
 
 def around(box: Sequence[float], size: tuple[int, int]) -> Box:
@@ -85,10 +83,10 @@ def around(box: Sequence[float], size: tuple[int, int]) -> Box:
     return float(left), float(top), float(right), float(bottom)
 
 
-def _picture(image: Image.Image, box: Box) -> Picture:
+def _picture(image: Image.Image, box: Box, detail: float) -> Picture:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=82)
-    return Picture(out.getvalue(), image.width, image.height, box)
+    return Picture(out.getvalue(), image.width, image.height, box, detail)
 
 
 def overlay(mark: dict[str, Any], scale: float) -> Overlay | None:

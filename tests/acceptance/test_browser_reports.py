@@ -163,7 +163,7 @@ def test_a_layout_with_another_order_and_the_logo_is_made_and_used(
     layout = ReportLayout.objects.get()
     assert layout.parts[0] == "hashes"
     assert set(layout.parts).isdisjoint({"words", "people", "attributes"})
-    document = unit_report(screens)
+    document = unit_report(screens, layout=layout)
     page.goto(f"/reports/{document.pk}/")
     until(page, "document.querySelector('.report-logo').naturalWidth === 300")
     expect(page.locator("#sheet")).to_contain_text("Lid works, confidential")

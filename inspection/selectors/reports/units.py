@@ -18,6 +18,7 @@ from inspection.models.choices import (
     PhotoStatus,
     RejectReason,
     ReviewKind,
+    SeverityChoice,
 )
 from inspection.selectors.evidence import (
     AttributeRow,
@@ -57,6 +58,17 @@ class UnitFacts:
     @property
     def standing(self) -> list[FindingRow]:
         return [row for row in self.findings if is_standing(row.finding)]
+
+    @property
+    def severity(self) -> str:
+        """Of the unit, "" for none: the worst of what is shown, because the unit's row already
+        carries what a person who has not decided yet says of findings."""
+        one = self.inspection
+        if self.is_settled:
+            return str(one.get_severity_display()) if one.severity else ""
+        shown = {row.finding.severity for row in self.standing}
+        worst = [choice for choice in reversed(list(SeverityChoice)) if choice in shown]
+        return str(worst[0].label) if worst else ""
 
     @property
     def left_out(self) -> list[FindingRow]:
@@ -132,7 +144,7 @@ def unit_line(unit: UnitFacts) -> UnitLine:
         received=words.moment(one.created_at),
         verdict=verdict_word(unit),
         disposition=one.disposition,
-        severity=one.get_severity_display() if one.disposition else "",
+        severity=unit.severity if one.disposition else "",
         decided=_by_whom(unit),
         is_settled=unit.is_settled,
         plan=_plan_name(one),
@@ -183,7 +195,7 @@ def unit_blocks(unit: UnitFacts, parts: list[str]) -> list[Block]:
 def verdict_blocks(unit: UnitFacts) -> list[Block]:
     one = unit.inspection
     tone = "" if one.status == InspectionStatus.FAILED else one.disposition
-    severity = one.get_severity_display() if one.severity and tone else ""
+    severity = unit.severity if tone else ""
     rows = [
         ("Reference", one.reference),
         ("Plan", _plan_name(one)),

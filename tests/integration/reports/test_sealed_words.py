@@ -79,5 +79,8 @@ def test_only_managers_see_reports_on_lots(screens: Screens) -> None:
     for who, status in (("operator", 404), ("reviewer", 404), ("manager", 200)):
         client = screens.client(who)
         assert client.get(f"/reports/{document.pk}/").status_code == status
-        assert client.get(f"/reports/{document.pk}/report.pdf").status_code == status
+        pdf = client.get(f"/reports/{document.pk}/report.pdf")
+        assert pdf.status_code == status
+        if status == 200:
+            assert b"".join(pdf.streaming_content).startswith(b"%PDF")
         assert (document.title in client.get("/reports/").content.decode()) == (status == 200)

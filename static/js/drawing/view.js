@@ -62,7 +62,7 @@ export class View {
 
   // With room around: one sees where it is.
   show([x, y, width, height]) {
-    const scale = Math.min(this.width / (width * 2.2), this.height / (height * 2.2), this.fitScale * 8, 8);
+    const scale = Math.min(this.width / (width * 2.2), this.height / (height * 2.2), this.fitScale * 4, 8);
     this.center([x + width / 2, y + height / 2], Math.max(scale, this.fitScale));
   }
 

@@ -32,7 +32,7 @@ class LinkState(StrEnum):
 
 
 STATE_WORDS = {
-    LinkState.WAITING: "Waits for your answer",
+    LinkState.WAITING: "Waits for answer",
     LinkState.ANSWERED: "Answered",
     LinkState.OPEN: "Open",
     LinkState.EXPIRED: "Expired",

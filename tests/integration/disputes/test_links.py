@@ -325,7 +325,7 @@ def test_the_list_tells_of_links_of_the_site(screens: Screens) -> None:
     Client().post(page(token), form())
     answer = screens.client("reviewer").get("/disputes/?state=waiting")
     assert "The owner" in answer.content.decode()
-    assert "Waits for your answer" in answer.content.decode()
+    assert "Waits for answer" in answer.content.decode()
     assert "No links yet" in screens.client("stranger").get("/disputes/").content.decode()
     context = json.dumps(answer.headers.get("Content-Type"))
     assert "html" in context

@@ -57,7 +57,7 @@ def next_review(request: MemberRequest) -> HttpResponse:
     skip = parse_id(request.GET.get("skip"))
     if skip is not None:
         _pass(request, skip)
-    task = queue_claims.take_next(request.membership, wanted)
+    task = queue_claims.take_next(request.membership, wanted) or _begun(request, skip)
     if task is None:
         messages.success(request, "Nothing more waits for a review here. Well done.")
         return HttpResponseRedirect(f"{reverse('queue')}?{wanted.query()}")
@@ -68,6 +68,14 @@ def _pass(request: MemberRequest, unit: UUID) -> None:
     rows = ReviewTask.objects.for_site(request.membership.site).filter(inspection=unit)
     for task in rows.filter(held_by=request.user, status=TaskStatus.OPEN):
         queue_claims.release(request.membership, task, passed=True)
+
+
+def _begun(request: MemberRequest, skip: UUID | None) -> ReviewTask | None:
+    """What this person has from the queue already, perhaps on a page that is closed."""
+    rows = ReviewTask.objects.for_site(request.membership.site).filter(held_by=request.user)
+    mine = rows.filter(status=TaskStatus.OPEN).exclude(inspection=skip)
+    found: ReviewTask | None = mine.order_by("-rank").first()
+    return queue_claims.take(request.membership, found) if found else None
 
 
 def _address(task: ReviewTask, wanted: Wanted) -> str:

@@ -211,7 +211,7 @@ async function give(form, shown, body) {
   const leaves = form.dataset.verdict === "decide" && isReviewing();
   const answer = post({ address: form.action, body, unit: act.unit, words: act.words });
   remember(act);
-  if (!leaves) { pending += 1; given += 1; } else goOn();
+  if (!leaves) { pending += 1; given += 1; } else goOn(answer);
   const { ok, text } = await answer;
   if (!ok) forgetAct(act.of);
   if (leaves) { if (!ok) toast(`${act.words} was not saved: ${text}`, "error"); else if (unit.id === act.unit) settle(text); return; }

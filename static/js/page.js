@@ -1,6 +1,7 @@
 // What every page does: theme, menus, messages, errors of htmx requests. Nothing may import this
 // file: under its other name (without the hash in it) it would run a second time.
 
+import "./outbox.js";   // sends what a page left behind that was closed without a connection
 import { toast } from "./toast.js";
 
 const root = document.documentElement;

@@ -8,6 +8,7 @@ import { onUnit, unit } from "./unit.js";
 
 const RENEW_MS = 60_000;
 const RETRY_MS = 4000;
+const PATIENCE_MS = 8000;
 const $ = (id) => document.getElementById(id);
 let ahead = null;       // { task, unit, address, page, photo }
 let fetching = null;
@@ -73,13 +74,18 @@ function swap(part) {
   htmx.process(fresh);
 }
 
-export function goOn() {
+// `sent`: settled when the verdict that was just given has arrived; a page that is left cuts it off.
+export async function goOn(sent) {
   if (showAhead()) return;
+  if (!isEmpty) await Promise.race([keepAhead(), pause(PATIENCE_MS)]);
+  if (showAhead()) return;
+  if (isEmpty) { toast("That was the last one in this part of the queue. Well done."); return; }
+  await Promise.race([sent, pause(PATIENCE_MS)]);
   const link = $("next-link");
-  if (!link) return;
-  if (!isEmpty) { location.href = link.href; return; }
-  toast("That was the last one in this part of the queue. Well done.");
+  if (link) location.href = link.href;
 }
+
+function pause(ms) { return new Promise((resolve) => setTimeout(resolve, ms)); }
 
 // A unit whose page was left stays with this person until the lease ends, and then goes to others.
 async function renew() {

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser_world import opened, until
-from django.conf import settings
+from browser_world import until
+from desk import PHONE, READY, WIDE, desk
 from judging_world import decide, key, member, rule
 from playwright.sync_api import Browser, Page, expect
 from screen_world import Screens, make_inspection, make_screens
@@ -19,25 +17,12 @@ from inspection.models import Comment, GoldUnit, Inspection, Judgement, Review, 
 from inspection.services import comments, gold, reviews
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.django_db(transaction=True)]
-WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-READY = "window.loupeViewer?.osd.world.getItemCount() === 1"
 
 
 @pytest.fixture
 def screens(monkeypatch: pytest.MonkeyPatch) -> Screens:
     monkeypatch.setattr(reviews.app, "send_task", lambda *a, **k: None)
     return make_screens()
-
-
-@contextmanager
-def desk(browser: Browser, base: str, screens: Screens, who: str, **options: Any) -> Iterator[Page]:
-    """A browser of somebody signed in."""
-    with opened(browser, base, **({"viewport": WIDE} | options)) as page:
-        value = screens.client(who).cookies[settings.SESSION_COOKIE_NAME].value
-        page.context.add_cookies(
-            [{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": base}]
-        )
-        yield page
 
 
 def open_unit(page: Page, inspection: Inspection) -> None:

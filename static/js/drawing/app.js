@@ -56,7 +56,7 @@ export class App extends EventTarget {
   // A step of its own, which can be undone.
   commit(doc, words, uid = this.selectedUid) {
     this.live = null;
-    this.history.push(doc, words);
+    this.history.push(doc, words, uid);
     this.setSelected(uid);
     this.tell("change");
     this.redraw();
@@ -77,7 +77,8 @@ export class App extends EventTarget {
   step(words, done, none) {
     this.stage?.tool?.cancel?.();
     if (!words) return this.say(none);
-    this.setSelected(this.selectedUid);
+    const { focus } = this.history;
+    this.setSelected(focus && find(this.doc, focus) ? focus : this.selectedUid);
     this.tell("change");
     this.redraw();
     return this.say(`${done}: ${words}.`);

@@ -17,14 +17,14 @@ export class History {
   get undoWords() { return this.canUndo ? this.states[this.at].words : ""; }
   get redoWords() { return this.canRedo ? this.states[this.at + 1].words : ""; }
 
-  push(state, words) {
-    this.states.splice(this.at + 1, Infinity, { state, words });
+  // `focus`: what the step was done to.
+  get focus() { return this.states[this.at].focus ?? null; }
+
+  push(state, words, focus = null) {
+    this.states.splice(this.at + 1, Infinity, { state, words, focus });
     if (this.states.length > this.most) this.states.shift();
     this.at = this.states.length - 1;
   }
-
-  // A step that isn't one of its own: the state that it leads to is shown in place of this one.
-  replace(state) { this.states[this.at] = { ...this.states[this.at], state }; }
 
   undo() {
     const words = this.undoWords;

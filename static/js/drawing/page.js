@@ -72,7 +72,7 @@ const buttons = [...document.querySelectorAll("[data-tool]")];
 function setTool(id) {
   app.stage.tool?.cancel?.();
   app.stage.tool = tools.get(id);
-  app.stage.element.dataset.tool = id;
+  app.stage.element.dataset.inHand = id;
   for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.tool === id));
   for (const part of document.querySelectorAll("[data-options-of]")) part.hidden = !part.dataset.optionsOf.split(" ").includes(id);
   app.say(buttons.find((button) => button.dataset.tool === id)?.getAttribute("aria-label") ?? id);

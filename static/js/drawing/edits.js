@@ -40,7 +40,7 @@ export class Edits {
     const large = found.filter((part) => part.length > 2 || part[1] - part[0] > CRUMB_PX);
     if (large.length < 2) return void this.app.say("This mask is in one piece. Draw a line across it to part it.");
     const crumbs = found.filter((part) => !large.includes(part));
-    this.app.splitInto(shape, [unionAll([large[0], ...crumbs]), ...large.slice(1)]);
+    this.splitInto(shape, [unionAll([large[0], ...crumbs]), ...large.slice(1)]);
   }
 
   // The largest piece stays the finding that it was, the others are new ones of the same class.

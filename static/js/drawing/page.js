@@ -26,6 +26,7 @@ const STATES = {
 const told = { ...JSON.parse($("drawing").textContent), user: document.body.querySelector("#draw").dataset.user };
 const app = new App(told);
 const edits = new Edits(app);
+app.splitInto = (shape, pieces) => edits.splitInto(shape, pieces);
 const compare = new Compare(app);
 const photo = new Photo({ url: told.photo.view_url, width: app.frame.width, height: app.frame.height, tiles: told.photo.tiles }, () => {
   $("draw-loading").hidden = photo.isReady;

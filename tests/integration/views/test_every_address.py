@@ -164,7 +164,7 @@ ADDRESSES: dict[str, Expected] = {
     "reports/layouts/new/": page("manager", post=True),
     "reports/layouts/<uuid:pk>/": page("manager", own=True, post=True),
     "reports/layouts/<uuid:pk>/delete/": act("manager", own=True),
-    "reports/logo.png": page("manager", own=True, post=True),
+    "reports/logo.png": page("manager", post=True),
     "reports/logo/remove/": act("manager"),
     "reports/<uuid:pk>/": page(own=True),
     "reports/<uuid:pk>/state/": page(own=True),

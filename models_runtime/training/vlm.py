@@ -79,6 +79,7 @@ TEACH: dict[str, tuple[dict[str, float], float]] = {
     "both": (GROUP_SHARE, 0.0),
     "shows": ({"meaning": 1.0, "world": 0.25}, 0.4),
     "finds": ({"places": 1.0, "checks": 0.7}, 0.0),
+    "checks": ({"checks": 1.0}, 0.0),
 }
 """What a run teaches, as ``Recipe.groups`` and ``Recipe.mix``. The shipped networks began as one
 that learned both, and then each went on with its own."""

@@ -28,7 +28,7 @@ from models_runtime.training.vlm_known import Known, Limits, learn
 from models_runtime.training.vlm_views import View, nothing_known, paint_on
 from models_runtime.vlm import familiar, weights, words
 from models_runtime.vlm.boxes import GRID, Region, overlap, regions
-from models_runtime.vlm.checking import Looked, look
+from models_runtime.vlm.checking import Looked, look, overview
 from models_runtime.vlm.familiar import Memory
 from models_runtime.vlm.looks import as_tensor, outlined, resize, shown
 from models_runtime.vlm.model import TEXT_DIM, LoupeVLM, Networks, Shape, load_half
@@ -319,17 +319,16 @@ def logistic(
 
 
 def looks_at_checks(
-    finds: LoupeVLM, fitted: Fitted, cache: TextCache, photos: Sequence[Photo]
+    checks: LoupeVLM, fitted: Fitted, cache: TextCache, photos: Sequence[Photo]
 ) -> list[tuple[Looked, Check]]:
     """Both looks at every check of photos of stations, asked in the data set's own words."""
     made = []
     for photo in photos:
         pixels = PhotoPixels(photo.pixels, "")
-        with torch.inference_mode():
-            encoded = finds(as_tensor([photo.pixels], fitted.side), meaning=False)
-            for check in photo.checks:
-                row = torch.from_numpy(cache.mean([check.text]))
-                made.append((look(finds, pixels, encoded, row, fitted.check_side), check))
+        encoded = overview(checks, pixels, fitted.check_whole)
+        for check in photo.checks:
+            row = torch.from_numpy(cache.mean([check.text]))
+            made.append((look(checks, pixels, encoded, row, fitted.check_side), check))
     return made
 
 
@@ -343,9 +342,9 @@ def fit_checks(fitted: Fitted, looked: Sequence[tuple[Looked, Check]]) -> None:
     if len(looked) < FEW or truth.all() or not truth.any():
         return
     rows = np.array([[seen.whole, seen.near] for seen, _ in looked], dtype=np.float64)
-    whole, near, offset = logistic(rows, truth)
+    first, near, offset = logistic(rows, truth)
     share = float(truth.mean())
-    fitted.check = (whole, near, round(offset - float(np.log(share / (1 - share))), 4))
+    fitted.check = (first, near, round(offset - float(np.log(share / (1 - share))), 4))
 
 
 def fit_all(
@@ -385,10 +384,17 @@ def fit_all(
     judged = [c for c in held if c.photo.defective is not None] + extra + made
     fit_whole(fitted, judged)
     fit_boxes(fitted, judged)
-    if shape.checks:
-        stations = [p for p in photos if p.split == "holdout" and p.checks]
-        fit_checks(fitted, looks_at_checks(networks.finds, fitted, cache, stations))
+    if networks.checks is not None:
+        fit_stations(networks.checks, fitted, cache, photos)
     return memory, fitted
+
+
+def fit_stations(
+    checks: LoupeVLM, fitted: Fitted, cache: TextCache, photos: Sequence[Photo]
+) -> None:
+    """Fit what turns both looks at an instructed state into a chance."""
+    stations = [p for p in photos if p.split == "holdout" and p.checks]
+    fit_checks(fitted, looks_at_checks(checks, fitted, cache, stations))
 
 
 def _sample(photos: Sequence[Photo], split: str, at_most: int) -> list[Photo]:
@@ -436,24 +442,44 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     runs = Path("var/training")
     parser.add_argument("--finds", type=Path, default=runs / "vlm_finds/average.safetensors")
+    parser.add_argument("--checks", type=Path, default=runs / "vlm_checks/average.safetensors")
     parser.add_argument("--shows", type=Path, default=runs / "vlm_shows/average.safetensors")
     parser.add_argument("--outline", type=Path, default=Path("var/training/outline.safetensors"))
     parser.add_argument("--to", type=Path, default=weights.FOLDER / f"{weights.NAME}.safetensors")
     parser.add_argument("--side", type=int, default=GRID)
     parser.add_argument("--meaning-side", type=int, default=112, help="chosen on holdout")
+    parser.add_argument(
+        "--only-checks", action="store_true", help="replace the network for stations, and no more"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    photos = vlm_data.load(args.data) + vlm_data.draw(200)
-    outline, finds = _outline(args.outline), load_file(args.finds)
-    shape = replace(SHIPPED, checks="checks.where_bias" in finds)
+    photos = vlm_data.load(args.data)
+    checks = load_half(load_file(args.checks), replace(SHIPPED, shows=False, finds=False))
+    if args.only_checks:
+        _replace_checks(args.to, checks, photos)
+        return
+    outline = _outline(args.outline)
     networks = Networks(
-        shows=load_half(load_file(args.shows), replace(shape, finds=False)),
-        finds=load_half(finds, replace(shape, shows=False)),
+        shows=load_half(load_file(args.shows), replace(SHIPPED, finds=False, checks=False)),
+        finds=load_half(load_file(args.finds), replace(SHIPPED, shows=False, checks=False)),
+        checks=checks,
     )
-    memory, fitted = fit_all(networks, photos, shape, args.side, args.meaning_side, outline)
+    photos += vlm_data.draw(200)
+    memory, fitted = fit_all(networks, photos, SHIPPED, args.side, args.meaning_side, outline)
     weights.save(networks, memory, fitted, args.to, outline)
     print(fitted.model_dump_json(indent=1))
+
+
+def _replace_checks(path: Path, checks: LoupeVLM, photos: Sequence[Photo]) -> None:
+    """Put another network for stations into shipped weights; the rest stays as it is."""
+    old = weights.load(path)
+    shape = {**old.fitted.shape, "checks": 1}
+    fitted = old.fitted.model_copy(update={"shape": shape})
+    fit_stations(checks, fitted, TextCache(load_minilm(EngineSpec("embedded"))), photos)
+    networks = replace(old.networks, checks=checks)
+    weights.save(networks, old.memory, fitted, path, old.outline)
+    print(f"check: {fitted.check}")
 
 
 if __name__ == "__main__":

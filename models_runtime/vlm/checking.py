@@ -56,6 +56,9 @@ class CheckSettings(Protocol):
     def check(self) -> tuple[float, float, float]: ...
 
     @property
+    def check_whole(self) -> int: ...
+
+    @property
     def check_side(self) -> int: ...
 
 
@@ -68,20 +71,21 @@ class Checked:
 
 
 def check_states(
-    finds: LoupeVLM,
+    checks: LoupeVLM,
     settings: CheckSettings,
     cache: TextCache,
     plan: PlanSpec,
     photo: PhotoPixels,
-    encoded: Encoded,
 ) -> dict[str, Checked]:
     """Check each yes-or-no characteristic of a plan on a photo of a station, by its key."""
     asked = [c for c in plan.characteristics if c.kind is CharacteristicKind.BOOLEAN]
-    made = {}
+    made: dict[str, Checked] = {}
+    if not asked:
+        return made
+    encoded = overview(checks, photo, settings.check_whole)
     for characteristic in asked:
         row = torch.from_numpy(cache.mean(statement_texts(characteristic)))
-        with torch.inference_mode():
-            seen = look(finds, photo, encoded, row, settings.check_side)
+        seen = look(checks, photo, encoded, row, settings.check_side)
         made[characteristic.key] = Checked(chance_met(settings.check, seen), seen.place)
     return made
 
@@ -113,14 +117,22 @@ def _name_for_unmet(defects: tuple[DefectType, ...], cache: TextCache) -> Defect
     return defects[int(np.argmax(likeness))]
 
 
-def look(finds: LoupeVLM, photo: PhotoPixels, encoded: Encoded, text: Tensor, side: int) -> Looked:
+@torch.inference_mode()
+def overview(checks: LoupeVLM, photo: PhotoPixels, side: int) -> Encoded:
+    """The first look, which serves all statements about a photo; ``side`` in px."""
+    encoded: Encoded = checks(as_tensor([photo.pixels], side), meaning=False)
+    return encoded
+
+
+@torch.inference_mode()
+def look(checks: LoupeVLM, photo: PhotoPixels, encoded: Encoded, text: Tensor, side: int) -> Looked:
     """Check one statement, a vector (384,), on an encoded photo; ``side``: px of the near look."""
-    whole, where = finds.checks(encoded.coarse, text[None])
+    first, where = checks.checks(encoded.coarse, text[None])
     box = place(where[0].float().numpy(), (photo.height, photo.width))
     y1, y2, x1, x2 = around(box, (photo.height, photo.width))
-    near = finds(as_tensor([photo.pixels[y1:y2, x1:x2]], side), meaning=False)
-    state, _ = finds.checks(near.coarse, text[None])
-    return Looked(float(whole[0]), float(state[0]), box)
+    near = checks(as_tensor([photo.pixels[y1:y2, x1:x2]], side), meaning=False)
+    state, _ = checks.checks(near.coarse, text[None])
+    return Looked(float(first[0]), float(state[0]), box)
 
 
 def place(where: NDArray[np.float32], size: tuple[int, int]) -> Box:

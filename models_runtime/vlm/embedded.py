@@ -185,7 +185,7 @@ class EmbeddedVLM:
         judgement: Fit,
     ) -> Extraction:
         domain = read.kind.domain
-        checked = self._checked(photo, plan, one, domain)
+        checked = self._checked(photo, plan, domain)
         found = [] if checked else self._defects(photo, plan, read)
         chance = read.defect_probability
         if checked:
@@ -204,14 +204,12 @@ class EmbeddedVLM:
             embedding=_embedding(one),
         )
 
-    def _checked(
-        self, photo: PhotoPixels, plan: PlanSpec, one: Encoded, domain: str
-    ) -> dict[str, Checked]:
+    def _checked(self, photo: PhotoPixels, plan: PlanSpec, domain: str) -> dict[str, Checked]:
         """Whether instructed states are met, where the photo shows a station."""
-        finds = self._networks.finds
-        if domain != CHECKED_DOMAIN or not hasattr(finds, "checks"):
+        checks = self._networks.checks
+        if domain != CHECKED_DOMAIN or checks is None:
             return {}
-        return check_states(finds, self._fitted, self._cache, plan, photo, one)
+        return check_states(checks, self._fitted, self._cache, plan, photo)
 
     def _defects(
         self, photo: PhotoPixels, plan: PlanSpec, read: Readings

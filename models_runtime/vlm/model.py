@@ -40,7 +40,7 @@ class Shape:
     finds: bool = True
     """Has it those for what is wrong, and where?"""
     checks: bool = False
-    """And one that says whether an instructed state is met, and where it looked?"""
+    """Has it one that says whether an instructed state is met, and where it looked?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +170,17 @@ class LoupeVLM(nn.Module):
             self.choice_scale = nn.Parameter(torch.tensor(3.0))
             self.truth_scale = nn.Parameter(torch.tensor(2.0))
             self.truth_bias = nn.Parameter(torch.tensor(-1.0))
-        if shape.finds:
+        self._finds = shape.finds
+        if shape.finds or shape.checks:
             self.pyramid = Pyramid(widths, pyramid)
+        if shape.finds:
             self.evidence = _head(features + pyramid)
             self.place_norm = nn.LayerNorm(pyramid)
             self.place_text = nn.Linear(TEXT_DIM, pyramid, bias=False)
             self.place_scale = nn.Parameter(torch.tensor(2.0))
             self.place_bias = nn.Parameter(torch.tensor(-3.5))
             self.whole = nn.Parameter(torch.tensor([1.0, 1.0, 0.0]))
-        if shape.finds and shape.checks:
+        if shape.checks:
             self.checks = CheckHead(widths[1] + pyramid)
 
     def forward(self, pixels: Tensor, meaning: bool = True, places: bool = True) -> Encoded:
@@ -198,9 +200,12 @@ class LoupeVLM(nn.Module):
         if not places:
             return Encoded(shown, nothing, nothing, pooled, nothing)
         fine, coarse = self.pyramid(maps)
+        textured = torch.cat([maps[1], coarse], 1)
+        if not self._finds:
+            return Encoded(shown, nothing, nothing, pooled, textured)
         evidence = self.evidence(torch.cat([pooled, fine.amax((2, 3))], 1))
         cells = self.place_norm(fine.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return Encoded(shown, evidence, cells, pooled, torch.cat([maps[1], coarse], 1))
+        return Encoded(shown, evidence, cells, pooled, textured)
 
     def read_choice(self, encoded: Encoded, texts: Tensor) -> Tensor:
         """Logits (n, options) of mutually exclusive texts (options, 384)."""
@@ -231,11 +236,13 @@ class LoupeVLM(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """Two networks of one kind: what a photo shows is asked of one, what is wrong with it of the
-    other. Each was trained for its own question and holds the heads for it alone."""
+    """Networks of one kind: what a photo shows is asked of one, what is wrong with it of another,
+    whether an instructed state is met of a third. Each was trained for its own question and holds
+    the heads for it alone. ``checks`` is None where nothing is known about instructed states."""
 
     shows: LoupeVLM
     finds: LoupeVLM
+    checks: LoupeVLM | None = None
 
 
 def load_half(tensors: Mapping[str, Tensor], shape: Shape) -> LoupeVLM:

@@ -6,19 +6,24 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models_runtime.errors import FatalError
 from models_runtime.vlm.familiar import Memory
-from models_runtime.vlm.model import Networks, Shape, load_half
+from models_runtime.vlm.model import LoupeVLM, Networks, Shape, load_half
 from models_runtime.vlm.outline import OutlineHead
 
 FOLDER = Path(__file__).resolve().parents[1] / "weights"
 NAME = "loupe_vlm"
-SHOWS, FINDS, MEMORY, OUTLINE = "shows.", "finds.", "memory.", "outline."
+SHOWS, FINDS, CHECKS, MEMORY, OUTLINE = "shows.", "finds.", "checks.", "memory.", "outline."
 """Prefixes of the tensors of each part."""
+IN_BYTES = (SHOWS, CHECKS)
+"""Parts whose matrices are kept as int8: half the size, and no figure on held-out photos moves."""
+SCALE = ".scale"
+"""Ends the name of the scales, one a row, of a matrix of bytes."""
 
 Line = tuple[float, float]
 """Slope and offset of a calibration: probability = sigmoid(slope * logit + offset)."""
@@ -30,7 +35,7 @@ class Fitted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     shape: dict[str, list[int] | int]
-    """Sizes of either network."""
+    """Sizes of each network, and whether there is one for instructed states (``checks``)."""
     side: int = Field(default=256, ge=32, le=1024, multiple_of=32)
     """Photos are resized to side x side where defects are looked for."""
     meaning_side: int = Field(default=112, ge=32, le=1024, multiple_of=16)
@@ -48,8 +53,10 @@ class Fitted(BaseModel):
     """Weights of a box's peak logit, its type's logit in the photo, log area, and an offset."""
     check: tuple[float, float, float] = (0.5, 0.5, 0.0)
     """Weights of the whole and of the near look at an instructed state, and an offset."""
-    check_side: int = Field(default=192, ge=32, le=1024, multiple_of=32)
-    """The near look is at this size."""
+    check_whole: int = Field(default=320, ge=32, le=1024, multiple_of=32)
+    """Photos are resized to this for the look at the whole."""
+    check_side: int = Field(default=256, ge=32, le=1024, multiple_of=32)
+    """The near look is at this size. Both were chosen on held-out photos."""
     least_box: dict[str, float] = {"default": 0.25}
     """Boxes less likely than this are not shown to anyone."""
     least_asked: dict[str, float] = {"default": 0.5}
@@ -91,15 +98,19 @@ def save(
     path: Path,
     outline: OutlineHead | None = None,
 ) -> None:
-    """Write half-precision weights and, beside them, the fitted figures as JSON."""
+    """Write the weights and, beside them, the fitted figures as JSON.
+
+    Half precision, or bytes where ``IN_BYTES`` says so.
+    """
     parts: dict[str, nn.Module] = {SHOWS: networks.shows, FINDS: networks.finds}
+    if networks.checks is not None:
+        parts[CHECKS] = networks.checks
     if outline is not None:
         parts[OUTLINE] = outline
-    tensors = {
-        prefix + name: value.detach().half().contiguous()
-        for prefix, part in parts.items()
-        for name, value in part.state_dict().items()
-    }
+    tensors: dict[str, Tensor] = {}
+    for prefix, part in parts.items():
+        for name, value in part.state_dict().items():
+            tensors |= _packed(prefix, name, value.detach())
     tensors |= {MEMORY + k: v.float().contiguous() for k, v in memory.tensors().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
@@ -115,18 +126,46 @@ def load(path: Path) -> Loaded:
     raw = path.read_bytes()
     fitted = Fitted.model_validate_json(config.read_bytes())
     version = hashlib.sha256(raw + config.read_bytes()).hexdigest()[:12]
-    tensors = {k: v.float() for k, v in load_file(path).items()}
+    tensors = _unpacked(load_file(path))
     shape, kept = fitted.network_shape(), _taken(tensors, MEMORY)
     try:
         networks = Networks(
-            shows=load_half(_taken(tensors, SHOWS), replace(shape, finds=False)),
-            finds=load_half(_taken(tensors, FINDS), replace(shape, shows=False)),
+            shows=load_half(_taken(tensors, SHOWS), replace(shape, finds=False, checks=False)),
+            finds=load_half(_taken(tensors, FINDS), replace(shape, shows=False, checks=False)),
+            checks=_checks(_taken(tensors, CHECKS), shape),
         )
         memory = Memory(**kept)
     except (KeyError, RuntimeError, TypeError) as error:
         told = f"{path.name} was made for another version of Loupe-VLM: {error}"
         raise FatalError(told) from None
     return Loaded(networks, memory, fitted, _outline(_taken(tensors, OUTLINE)), version)
+
+
+def _packed(prefix: str, name: str, value: Tensor) -> dict[str, Tensor]:
+    """A tensor as it is kept: in bytes with a scale for each row (Jacob et al. 2018), or halved."""
+    if prefix not in IN_BYTES or value.ndim < 2:
+        return {prefix + name: value.half().contiguous()}
+    rows = value.float().flatten(1)
+    scale = (rows.abs().amax(1, keepdim=True) / 127).clamp(min=1e-12)
+    kept = (rows / scale).round().to(torch.int8).view_as(value)
+    return {prefix + name: kept.contiguous(), prefix + name + SCALE: scale[:, 0].contiguous()}
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    made = {}
+    for name, value in tensors.items():
+        if name.endswith(SCALE):
+            continue
+        scale = tensors.get(name + SCALE)
+        wide = value.float()
+        made[name] = wide if scale is None else (wide.flatten(1) * scale[:, None]).view_as(wide)
+    return made
+
+
+def _checks(tensors: dict[str, Tensor], shape: Shape) -> LoupeVLM | None:
+    if not shape.checks:
+        return None
+    return load_half(tensors, replace(shape, shows=False, finds=False))
 
 
 def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -75,8 +75,9 @@ def test_a_network_of_one_half_holds_and_answers_that_half_alone(
     photos: list[vlm_data.Photo],
 ) -> None:
     whole = trainer(photos).average
-    shows = load_half(whole.state_dict(), replace(TINY, finds=False))
-    finds = load_half(whole.state_dict(), replace(TINY, shows=False))
+    shows = load_half(whole.state_dict(), replace(TINY, finds=False, checks=False))
+    finds = load_half(whole.state_dict(), replace(TINY, shows=False, checks=False))
+    checks = load_half(whole.state_dict(), replace(TINY, shows=False, finds=False))
     pixels = torch.rand(2, 3, 64, 64)
     texts = torch.nn.functional.normalize(torch.rand(3, 384), dim=1)
     said = shows(pixels, places=False)
@@ -84,6 +85,10 @@ def test_a_network_of_one_half_holds_and_answers_that_half_alone(
     seen, all_seen = finds(pixels, meaning=False), whole(pixels, meaning=False)
     places = finds.read_places(seen, texts)
     assert torch.allclose(places, whole.read_places(all_seen, texts), atol=1e-4)
+    asked = checks.checks(checks(pixels, meaning=False).coarse, texts[:2])
+    told = whole.checks(all_seen.coarse, texts[:2])
+    assert torch.allclose(asked[0], told[0], atol=1e-4)
+    assert not set(checks.state_dict()) & {"place_bias", "whole", "choice_scale"}
     assert not set(shows.state_dict()) & {"place_bias", "whole"}
     assert not set(finds.state_dict()) & {"choice_scale", "truth_bias"}
 

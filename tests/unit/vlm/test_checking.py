@@ -21,7 +21,6 @@ from models_runtime.vlm.checking import (
     place,
     unmet,
 )
-from models_runtime.vlm.looks import as_tensor
 from models_runtime.vlm.model import LoupeVLM, Shape
 from models_runtime.vlm.plan_texts import TextCache
 from models_runtime.vlm.weights import Fitted
@@ -104,14 +103,11 @@ def test_a_plan_without_a_catalogue_gets_no_finding() -> None:
 
 def test_only_yes_or_no_characteristics_are_checked() -> None:
     torch.manual_seed(0)
-    finds = LoupeVLM(Shape((8, 8, 16, 16), (1, 1, 1, 1), 8, shows=False, checks=True)).eval()
+    shape = Shape((8, 8, 16, 16), (1, 1, 1, 1), 8, shows=False, finds=False, checks=True)
+    checks = LoupeVLM(shape).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)
-    fitted = Fitted(shape={}, check_side=64)
-    with torch.inference_mode():
-        encoded = finds(as_tensor([pixels], 64), meaning=False)
-    found = check_states(
-        finds, fitted, TextCache(Words()), PLAN, PhotoPixels(pixels, "0" * 64), encoded
-    )
+    fitted = Fitted(shape={}, check_whole=64, check_side=64)
+    found = check_states(checks, fitted, TextCache(Words()), PLAN, PhotoPixels(pixels, "0" * 64))
     assert list(found) == ["capped"]
     assert 0 <= found["capped"].chance <= 1
     assert found["capped"].place.x2 <= 120

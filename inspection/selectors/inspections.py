@@ -14,7 +14,7 @@ from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from pgvector.django import CosineDistance
 
-from inspection.models import Finding, Inspection, Photo, Site, User
+from inspection.models import Finding, Inspection, Photo, Site
 from inspection.models.choices import (
     DispositionChoice,
     InspectionStatus,
@@ -22,7 +22,7 @@ from inspection.models.choices import (
 )
 from inspection.selectors.behind import Behind
 from inspection.selectors.findings import STANDING
-from inspection.selectors.rounds import not_for, twins_of
+from inspection.selectors.rounds import twins_of
 
 PAGE_SIZE = 48
 LIKE_SIZE = 48

@@ -1,4 +1,4 @@
-"""The queue of reviews: its page, taking and giving back, undo of a verdict, and a person's keys."""
+"""The queue of reviews: its page, taking and giving back, undo of a verdict, and chosen keys."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,7 +168,7 @@ def test_a_verdict_that_is_refused_says_so(at_work: Page, screens: Screens) -> N
 def test_two_reviewers_get_different_units(
     browser: Browser, live_server: Any, screens: Screens
 ) -> None:
-    line_up(screens, 4)
+    line_up(screens, 6)
     screens.users["second"] = User.objects.create_user("second", password="x")
     Membership.objects.create(site=screens.site, user=screens.users["second"], role=Role.REVIEWER)
     seen = []
@@ -182,10 +181,9 @@ def test_two_reviewers_get_different_units(
             until(page, AHEAD)
             seen.append(page.locator("#inspection-head h1").inner_text())
             page.keyboard.press("a")
-        for page in (left, right):
-            expect(page.locator("#inspection-head h1")).not_to_have_text(re.compile("LID-[13]"))
+            expect(page.locator("#inspection-head h1")).not_to_have_text(seen[-1])
             seen.append(page.locator("#inspection-head h1").inner_text())
-    assert sorted(seen) == ["LID-1", "LID-2", "LID-3", "LID-4"]
+    assert len(set(seen)) == 4, seen
 
 
 def test_a_key_is_changed_and_stays_changed(at_work: Page, screens: Screens) -> None:

@@ -29,6 +29,7 @@ from inspection.selectors.tiles import SIDE, VIEW_SIDE, is_large, level_sizes, t
 from inspection.services import drafts, drawing, judging
 from inspection.services.refusals import ReviewRefusedError
 from inspection.views.photos import served_image
+from inspection.views.queue import key_bindings
 
 NOT_A_REVIEWER = "Only reviewers draw. Ask an admin for the role."
 NO_STORE = "private, no-store"
@@ -51,7 +52,14 @@ def page(request: MemberRequest, pk: UUID, photo_pk: UUID) -> HttpResponse:
         wake_tiles(photo.pk)  # from before there were tiles
     told = _page(request, found, photo)
     return render(
-        request, "drawing/page.html", {"inspection": found, "photo": photo, "drawing": told}
+        request,
+        "drawing/page.html",
+        {
+            "inspection": found,
+            "photo": photo,
+            "drawing": told,
+            "key_bindings": key_bindings(request.user),
+        },
     )
 
 

@@ -95,7 +95,7 @@ def test_from_the_button_to_a_live_version_and_back(
         units = page.get_by_role("region", name="Judged units")
         expect(units.locator(".badge.bad")).to_have_count(0)
         expect(units.locator("tbody tr").first).to_contain_text("Fixed")
-        page.get_by_label("Units").select_option("held")
+        page.locator("#id_part").select_option("held")
         page.get_by_role("button", name="Show").click()
         expect(units.get_by_text("units it learnt from")).to_have_count(0)
         assert "change=fixed" in page.url
